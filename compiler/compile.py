@@ -1,0 +1,513 @@
+"""From connected Processes to a Plan."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lahar.processes.errors import (
+    ArgumentTypeError,
+    CompileError,
+    DtypeError,
+    LaharWarning,
+    PlacementError,
+    ShapeError,
+    ValidationError,
+)
+from lahar.processes.model import LavaPyType, PyAsyncProcessModel, PyInPort, PyOutPort, PyRefPort, PyVarPort
+from lahar.processes.ports import AbstractPort, ImplicitVarPort, VarPort
+from lahar.processes.process import AbstractProcess
+from lahar.processes.var import Var
+
+from .graph import Network, connected_processes, flatten
+from .models import select_model
+from .ordering import dataflow_order, lookahead, management_order
+from .partitioning import Graph, choose_parts, partition
+from .plan import ChannelSpec, Plan, PortSpec, ProcessSpec, ReferenceSpec, VarSpec, channel_bytes
+from .run_configs import Model, RunConfig
+from .safety import elastic_hazards
+
+DEFAULT_CAPACITY = 64
+# Estimated cost of exchanging a message between two OS processes once per step, and per byte, in
+# microseconds; benchmarks/step_overhead.py measures the first as the floor.
+MESSAGE_COST = 60.0
+BYTE_COST = 0.0005
+SCHEDULING_COST = 1.5
+
+_KNOWN_OPTIONS = {
+    "pypy_channel_size",
+    "use_watchdog",
+    "short_event_timeout",
+    "long_event_timeout",
+    "folded_view",
+    "cache",
+    "cache_dir",
+    "loihi_gen",
+    "partitioning",
+}
+
+
+def compile(  # noqa: A001 - the public name is lahar.compiler.compile
+    process: AbstractProcess, run_cfg: RunConfig, compile_config: Mapping[str, Any] | None = None
+) -> Plan:
+    """Compile the network connected to `process`.
+
+    Parameters
+    ----------
+    process : AbstractProcess
+        Any Process of the network.
+    run_cfg : RunConfig
+        Chooses models, partitions and the way of synchronisation.
+    compile_config : dict, optional
+        ``pypy_channel_size``: capacity of every channel in messages, 64 by default.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    NoProcessModelFound, CompileError
+        Models and Processes do not fit.
+    ShapeError, DtypeError
+        Initial values or connected dtypes do not fit.
+    PlacementError
+        The partitions asked for are impossible.
+    """
+    if not isinstance(process, AbstractProcess):
+        raise ArgumentTypeError(f"compile() takes a Process, not {type(process).__name__}.")
+    if not isinstance(run_cfg, RunConfig):
+        raise ArgumentTypeError(
+            f"run_cfg must be a run configuration such as Loihi2SimCfg(), not {run_cfg!r}."
+        )
+    capacity = _capacity(compile_config or {})
+    network = flatten(connected_processes(process), lambda p: select_model(p, run_cfg))
+    for leaf, model in network.leaves:
+        _check_protocol(leaf, model)
+    index = {id(leaf): k for k, (leaf, _) in enumerate(network.leaves)}
+    specs = [_process_spec(leaf, model) for leaf, model in network.leaves]
+    channels = _channels(network, specs, index, capacity)
+    references = _references(network, index)
+
+    order = dataflow_order(
+        len(specs), [(c.source[0], c.destination[0]) for c in channels], [s.model.min_delay for s in specs]
+    )
+    specs, channels, references = _reorder(order, specs, channels, references)
+    names = {spec.id: k for k, spec in enumerate(specs)}
+    assignment, parts, notes = _assign(specs, channels, references, run_cfg, network, names)
+
+    crossing = [
+        (f"{specs[r.port[0]].name}.{r.port[1]}", f"{specs[r.owner].name}.{r.var}")
+        for r in references
+        if assignment[r.port[0]] != assignment[r.owner]
+    ]
+    hazards = elastic_hazards(
+        [(s.name, s.model, part) for s, part in zip(specs, assignment, strict=True)], crossing
+    )
+    sync = run_cfg.sync
+    if sync == "auto":
+        sync = "lockstep" if hazards else "elastic"
+    elif sync == "elastic" and hazards:
+        warnings.warn(
+            f"sync='elastic' could change results here, so the network runs in lockstep: {'; '.join(hazards)}.",
+            LaharWarning,
+            stacklevel=2,
+        )
+        sync = "lockstep"
+    plan = Plan(
+        processes=specs,
+        channels=channels,
+        references=references,
+        partition=assignment,
+        partitions=parts,
+        sync=sync,
+        sync_reasons=hazards,
+        lookahead=lookahead(
+            [(assignment[c.source[0]], assignment[c.destination[0]], c.delay) for c in channels]
+        ),
+        management_order=management_order(len(specs), [(r.owner, r.port[0]) for r in references]),
+        launcher=run_cfg.launcher,
+        progress=run_cfg.progress,
+        notes=notes,
+    )
+    for leaf, model in network.leaves:
+        leaf._model_class = model
+    for declared in network.declared:
+        declared._is_compiled = True
+    return plan
+
+
+def network_processes(process: AbstractProcess) -> list[AbstractProcess]:
+    """Return every Process of a compiled network, hierarchical ones and their parts included."""
+    found: list[AbstractProcess] = []
+    stack = connected_processes(process)
+    while stack:
+        current = stack.pop()
+        found.append(current)
+        expansion: Any = current._expansion
+        if expansion is not None:
+            stack += expansion.find_sub_procs().values()
+    return found
+
+
+def _capacity(compile_config: Mapping[str, Any]) -> int:
+    for key in compile_config:
+        if key not in _KNOWN_OPTIONS:
+            warnings.warn(f"compile_config has an unknown option '{key}'.", LaharWarning, stacklevel=3)
+    size = compile_config.get("pypy_channel_size", DEFAULT_CAPACITY)
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+        raise ValidationError(
+            f"a positive integer expected, not {size!r}.", "compile_config['pypy_channel_size']"
+        )
+    return int(size)
+
+
+# --- Process against model ------------------------------------------------------------------
+
+
+def _check_protocol(process: AbstractProcess, model: Model) -> None:
+    if issubclass(model, PyAsyncProcessModel):
+        raise CompileError(
+            f"Process '{process.name}': {model.__name__} is asynchronous. Networks with asynchronous models "
+            "cannot be run yet; choose a model derived from PyLoihiProcessModel."
+        )
+
+
+def _process_spec(process: AbstractProcess, model: Model) -> ProcessSpec:
+    explicit = [p for p in process.var_ports if not isinstance(p, ImplicitVarPort)]
+    for kind, ports, base in (
+        ("InPort", process.in_ports, PyInPort),
+        ("OutPort", process.out_ports, PyOutPort),
+        ("RefPort", process.ref_ports, PyRefPort),
+        ("VarPort", explicit, PyVarPort),
+    ):
+        for port in ports:
+            declared = _declared(process, model, port.name, kind)
+            if (
+                not (isinstance(declared.cls, type) and issubclass(declared.cls, base))
+                or declared.cls is base
+            ):
+                raise CompileError(
+                    f"{kind} '{port.path}': {model.__name__}.{port.name} is declared as {declared.cls!r}; "
+                    f"use LavaPyType({base.__name__}.VEC_DENSE, dtype)."
+                )
+            if not declared.cls.supported:
+                raise NotImplementedError(
+                    f"{kind} '{port.path}': {declared.cls.__name__} is not implemented; use {base.__name__}.VEC_DENSE."
+                )
+    members = {
+        m.name for c in (process.in_ports, process.out_ports, process.ref_ports, process.vars) for m in c
+    }
+    members |= {p.name for p in explicit}
+    for name in dir(model):
+        if isinstance(getattr(model, name, None), LavaPyType) and name not in members:
+            raise CompileError(
+                f"{model.__name__}.{name} declares a LavaPyType, but process '{process.name}' "
+                f"({type(process).__name__}) has no Var or port '{name}'. Add it to the Process or remove it."
+            )
+    return ProcessSpec(
+        id=process.id,
+        name=process.name,
+        class_name=type(process).__name__,
+        model=model,
+        proc_params=process.proc_params,
+        vars=tuple(_var_spec(process, model, var) for var in process.vars),
+        in_ports=_port_specs(process.in_ports, model),
+        out_ports=_port_specs(process.out_ports, model),
+        ref_ports=_port_specs(process.ref_ports, model),
+        load=model.step_cost(process) + SCHEDULING_COST,
+        recorder=bool(getattr(process, "is_recorder", False)),
+    )
+
+
+def _declared(process: AbstractProcess, model: Model, name: str, kind: str) -> LavaPyType:
+    declared = getattr(model, name, None)
+    if not isinstance(declared, LavaPyType):
+        problem = "does not have" if declared is None else f"has a {type(declared).__name__} instead of"
+        raise CompileError(
+            f"{kind} '{process.name}.{name}': {model.__name__} {problem} a LavaPyType named '{name}'. Declare "
+            f"it as a class attribute of the model."
+        )
+    return declared
+
+
+def _port_specs(ports: Any, model: Model) -> tuple[PortSpec, ...]:
+    return tuple(
+        PortSpec(p.name, p.shape, getattr(model, p.name).cls, np.dtype(getattr(model, p.name).d_type).str)
+        for p in ports
+    )
+
+
+def _var_spec(process: AbstractProcess, model: Model, var: Var) -> VarSpec:
+    declared = _declared(process, model, var.name, "Var")
+    if declared.cls is np.ndarray or (
+        isinstance(declared.cls, type) and issubclass(declared.cls, np.ndarray)
+    ):
+        _check_initial_value(process, var, declared)
+    return VarSpec(var.id, var.name, var.shape, var.init, declared.cls, declared.d_type, declared.precision)
+
+
+def _check_initial_value(process: AbstractProcess, var: Var, declared: LavaPyType) -> None:
+    where = f"Var '{process.name}.{var.name}'"
+    try:
+        value = np.asarray(var.init)
+        dtype = np.dtype(declared.d_type)
+    except (TypeError, ValueError) as error:
+        raise DtypeError(f"{where}: the initial value {var.init!r} is no array: {error}.") from None
+    if value.dtype.kind not in "biufc" or (value.dtype.kind == "c" and dtype.kind != "c"):
+        raise DtypeError(
+            f"{where}: an initial value of dtype {value.dtype} cannot become {dtype}, the dtype declared by "
+            f"the model: {var.init!r}."
+        )
+    try:
+        np.broadcast_to(value, var.shape)
+    except ValueError:
+        raise ShapeError(
+            f"{where} has shape {var.shape}, but its initial value has shape {value.shape}."
+        ) from None
+    if dtype.kind in "iu" and value.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            lossy = value[value.astype(dtype) != value]
+        if lossy.size:
+            warnings.warn(
+                f"{where}: {lossy.size} initial value(s) lose digits in {dtype}, for example {lossy.flat[0]}.",
+                LaharWarning,
+                stacklevel=4,
+            )
+
+
+# --- connections ----------------------------------------------------------------------------
+
+
+def _leaf_index(port: AbstractPort, source: AbstractPort, index: dict[int, int]) -> int:
+    process: Any = port.process
+    if process is None or id(process) not in index:
+        name = port.path if process is not None else "a port without Process"
+        raise CompileError(
+            f"'{source.path}' leads to '{name}', which has no counterpart inside its hierarchical Process. Connect "
+            "it to a port of a sub process, and make that sub process an attribute of the SubProcessModel."
+        )
+    return index[id(process)]
+
+
+def _channels(
+    network: Network, specs: list[ProcessSpec], index: dict[int, int], capacity: int
+) -> list[ChannelSpec]:
+    """Make one channel per path, ordered per InPort by the order of connect() calls."""
+    found: dict[tuple[int, str], list[tuple[tuple[int, str], tuple[Any, ...]]]] = {}
+    for leaf, _ in network.leaves:
+        for port in leaf.out_ports:
+            for target, virtual in port.forward_paths():
+                k = _leaf_index(target, port, index)
+                transforms = tuple(v.get_transform_func_fwd() for v in virtual)
+                found.setdefault((k, target.name), []).append(((index[id(leaf)], port.name), transforms))
+    channels: list[ChannelSpec] = []
+    for k, (leaf, _) in enumerate(network.leaves):
+        for port in leaf.in_ports:
+            sources = found.get((k, port.name), [])
+            rank = {_key(src, index): n for n, src in reversed(list(enumerate(_sources(port))))}
+            sources.sort(key=lambda s: rank.get(s[0], len(rank)))
+            for source, transforms in sources:
+                sender = next(p for p in specs[source[0]].out_ports if p.name == source[1])
+                receiver = next(p for p in specs[k].in_ports if p.name == port.name)
+                _check_dtypes(specs, source, sender, (k, port.name), receiver)
+                delay = specs[source[0]].model.min_delay + specs[k].model.min_delay
+                channels.append(
+                    ChannelSpec(
+                        len(channels),
+                        source,
+                        (k, port.name),
+                        sender.shape,
+                        sender.dtype,
+                        capacity,
+                        transforms,
+                        delay,
+                    )
+                )
+    return channels
+
+
+def _sources(port: AbstractPort) -> list[AbstractPort]:
+    return port.get_src_ports()
+
+
+def _key(port: AbstractPort, index: dict[int, int]) -> tuple[int, str]:
+    return index.get(id(port.process), -1), port.name
+
+
+def _check_dtypes(
+    specs: list[ProcessSpec],
+    source: tuple[int, str],
+    sender: PortSpec,
+    target: tuple[int, str],
+    receiver: PortSpec,
+) -> None:
+    """Refuse messages that the receiving model cannot have been written for."""
+    ranks = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+    sent, wanted = np.dtype(sender.dtype), np.dtype(receiver.dtype)
+    if sent.kind not in ranks or wanted.kind not in ranks:
+        raise DtypeError(f"Ports carry numbers only, not {sent} or {wanted}.")
+    if wanted.kind != "b" and ranks[sent.kind] > ranks[wanted.kind]:
+        a, b = specs[source[0]], specs[target[0]]
+        raise DtypeError(
+            f"'{a.name}.{source[1]}' sends {sent} (model {a.model.__name__}), but '{b.name}.{target[1]}' is "
+            f"declared {wanted} (model {b.model.__name__}), which cannot hold it. Select models of one kind "
+            "(select_tag='floating_pt' or 'fixed_pt') or declare the in-port with the wider dtype."
+        )
+
+
+def _references(network: Network, index: dict[int, int]) -> list[ReferenceSpec]:
+    references: list[ReferenceSpec] = []
+    for k, (leaf, _) in enumerate(network.leaves):
+        for port in leaf.ref_ports:
+            for target, virtual in port.forward_paths():
+                if not isinstance(target, VarPort):
+                    continue
+                var = target.var
+                while var.aliased_var is not None:
+                    var = var.aliased_var
+                owner: Any = var.process
+                if owner is None or id(owner) not in index:
+                    raise CompileError(
+                        f"'{port.path}' refers to Var '{target.var.path}' of a hierarchical Process that aliases no "
+                        "Var of a sub process. Alias it in the SubProcessModel."
+                    )
+                references.append(
+                    ReferenceSpec(
+                        id=len(references),
+                        port=(k, port.name),
+                        owner=index[id(owner)],
+                        var=var.name,
+                        forward=tuple(v.get_transform_func_fwd() for v in virtual),
+                        backward=tuple(v.get_transform_func_bwd() for v in reversed(virtual)),
+                    )
+                )
+    return references
+
+
+def _reorder(
+    order: list[int], specs: list[ProcessSpec], channels: list[ChannelSpec], references: list[ReferenceSpec]
+) -> tuple[list[ProcessSpec], list[ChannelSpec], list[ReferenceSpec]]:
+    from dataclasses import replace
+
+    new = {old: k for k, old in enumerate(order)}
+    moved_channels = [
+        replace(
+            c, source=(new[c.source[0]], c.source[1]), destination=(new[c.destination[0]], c.destination[1])
+        )
+        for c in channels
+    ]
+    moved_references = [replace(r, port=(new[r.port[0]], r.port[1]), owner=new[r.owner]) for r in references]
+    return [specs[k] for k in order], moved_channels, moved_references
+
+
+# --- partitions -----------------------------------------------------------------------------
+
+
+def _assign(
+    specs: list[ProcessSpec],
+    channels: list[ChannelSpec],
+    references: list[ReferenceSpec],
+    run_cfg: RunConfig,
+    network: Network,
+    position: dict[int, int],
+) -> tuple[list[int], int, list[str]]:
+    """Return the partition of each process, the number of partitions, and remarks."""
+    n = len(specs)
+    if run_cfg.launcher == "inline":
+        return [0] * n, 1, []
+    graph = Graph(
+        loads=tuple(s.load for s in specs),
+        edges=tuple((c.source[0], c.destination[0], float(channel_bytes(c))) for c in channels),
+    )
+    together = _groups(n, [(r.port[0], r.owner) for r in references])
+    prefer = _groups(
+        n, [(c.source[0], c.destination[0]) for c in channels if specs[c.destination[0]].recorder]
+    )
+    fixed = _placement(run_cfg, network, position)
+    limit = n - sum(len(group) - 1 for group in together)
+    declared = len(network.declared)
+    wanted = run_cfg.partitions
+    notes = []
+    if wanted == "auto":
+        parts = max(fixed.values()) + 1 if fixed else 1
+        parts = max(
+            parts,
+            choose_parts(
+                graph,
+                min(os.cpu_count() or 1, limit),
+                message_cost=MESSAGE_COST,
+                byte_cost=BYTE_COST,
+                together=together,
+                prefer_together=prefer,
+            ),
+        )
+    else:
+        parts = int(wanted)
+        if parts > max(declared, n):
+            raise PlacementError(
+                f"partitions={parts}, but the network has {declared} processes; use at most {declared}."
+            )
+        if parts > limit:
+            held = ", ".join("+".join(specs[k].name for k in sorted(group)) for group in together)
+            note = (
+                f"{parts} partitions were asked for, {limit} are used: processes coupled by a RefPort share "
+                f"one ({held})"
+            )
+            notes.append(note)
+            warnings.warn(note + ".", LaharWarning, stacklevel=4)
+            parts = limit
+    for k, part in fixed.items():
+        if not 0 <= part < parts:
+            raise PlacementError(
+                f"placement puts process '{specs[k].name}' into partition {part}, but there are partitions 0 to "
+                f"{parts - 1}."
+            )
+    if parts == 1:
+        return [0] * n, 1, notes
+    assignment = partition(graph, parts, fixed=fixed, together=together, prefer_together=prefer)
+    return list(assignment), parts, notes
+
+
+def _placement(run_cfg: RunConfig, network: Network, position: dict[int, int]) -> dict[int, int]:
+    """Translate the user's placement to leaf processes; a hierarchical Process places all its parts."""
+    fixed: dict[int, int] = {}
+    for process, part in run_cfg.placement.items():
+        if (
+            not isinstance(process, AbstractProcess)
+            or isinstance(part, bool)
+            or not isinstance(part, (int, np.integer))
+        ):
+            raise PlacementError(
+                f"placement maps Processes to partition numbers, not {process!r} to {part!r}."
+            )
+        leaves = [leaf for leaf, _ in network.leaves if leaf is process or leaf.is_sub_proc_of(process)]
+        if not leaves:
+            raise PlacementError(
+                f"placement names process '{process.name}', which is not part of this network."
+            )
+        for leaf in leaves:
+            fixed[position[leaf.id]] = int(part)
+    return fixed
+
+
+def _groups(n: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
+    """Return the connected components with more than one member."""
+    parent = list(range(n))
+
+    def root(k: int) -> int:
+        while parent[k] != k:
+            parent[k] = parent[parent[k]]
+            k = parent[k]
+        return k
+
+    for a, b in pairs:
+        parent[root(max(a, b))] = root(min(a, b))
+    groups: dict[int, list[int]] = {}
+    for k in range(n):
+        groups.setdefault(root(k), []).append(k)
+    return [g for g in groups.values() if len(g) > 1]

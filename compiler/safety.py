@@ -1,0 +1,79 @@
+"""Whether workers may run ahead of each other without changing any result."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from lahar.processes.model import AbstractPyProcessModel, PyLoihiProcessModel
+
+_POLLS = frozenset({"probe", "peek"})
+_REQUESTS = frozenset({"_req_pause", "_req_stop"})
+
+
+def overrides(model: type, method: str) -> bool:
+    """Whether a model class defines `method` itself."""
+    return getattr(model, method) is not getattr(PyLoihiProcessModel, method)
+
+
+def names_used(model: type) -> frozenset[str]:
+    """Return all attribute and global names used in the methods of a model and its bases."""
+    found: set[str] = set()
+    for cls in model.__mro__:
+        if cls is AbstractPyProcessModel or cls is PyLoihiProcessModel or cls is object:
+            continue
+        if cls.__module__ == AbstractPyProcessModel.__module__:
+            continue
+        for value in vars(cls).values():
+            for code in _codes(value):
+                found.update(code.co_names)
+                found.update(c for c in code.co_consts if isinstance(c, str))
+    return frozenset(found)
+
+
+def _codes(value: Any) -> Iterator[types.CodeType]:
+    if isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
+    if isinstance(value, property):
+        for function in (value.fget, value.fset):
+            if function is not None:
+                yield from _codes(function)
+        return
+    code = getattr(value, "__code__", None)
+    stack = [code] if isinstance(code, types.CodeType) else []
+    while stack:
+        current = stack.pop()
+        yield current
+        stack += [c for c in current.co_consts if isinstance(c, types.CodeType)]
+
+
+def elastic_hazards(
+    models: list[tuple[str, type, int]], crossing_references: list[tuple[str, str]]
+) -> list[str]:
+    """Return the reasons why running ahead could change a result; empty if it is safe.
+
+    Parameters
+    ----------
+    models : list of (process name, model class, partition)
+    crossing_references : list of (RefPort path, Var path)
+        References whose two ends are in different partitions.
+    """
+    reasons = [
+        f"RefPort {port} and Var {var} are in different partitions" for port, var in crossing_references
+    ]
+    if len({part for _, _, part in models}) == 1:
+        return []
+    pre_guarded = [(name, part) for name, model, part in models if overrides(model, "pre_guard")]
+    if len({part for _, part in pre_guarded}) > 1:
+        listed = ", ".join(name for name, _ in pre_guarded)
+        reasons.append(f"pre-management of {listed} depends on learners in other partitions")
+    for name, model, _ in models:
+        used = names_used(model)
+        if used & _POLLS:
+            reasons.append(
+                f"{name} polls ({', '.join(sorted(used & _POLLS))}): what it sees depends on timing"
+            )
+        if used & _REQUESTS:
+            reasons.append(f"{name} may ask for pause or stop, which must happen in one step for all")
+    return reasons

@@ -1,0 +1,38 @@
+"""Declaring networks: Processes, Vars, ports, and the library of processes and learning rules."""
+
+from .dense import Dense
+from .learning.constants import GradedSpikeCfg
+from .learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearningRule
+from .learning.stdp import RewardModulatedSTDP, STDPLoihi
+from .learning_dense import LearningDense
+from .lif import LIF
+from .monitor import Monitor
+from .ports import InPort, OutPort, RefPort, VarPort
+from .process import AbstractProcess, LogConfig
+from .sink import RingBuffer as SinkRingBuffer
+from .source import RingBuffer as SourceRingBuffer
+from .var import Var
+from .weights import SignMode
+
+__all__ = [
+    "LIF",
+    "AbstractProcess",
+    "Dense",
+    "GradedSpikeCfg",
+    "InPort",
+    "LearningDense",
+    "LogConfig",
+    "Loihi2FLearningRule",
+    "Loihi3FLearningRule",
+    "LoihiLearningRule",
+    "Monitor",
+    "OutPort",
+    "RefPort",
+    "RewardModulatedSTDP",
+    "STDPLoihi",
+    "SignMode",
+    "SinkRingBuffer",
+    "SourceRingBuffer",
+    "Var",
+    "VarPort",
+]

@@ -1,0 +1,512 @@
+"""Leaky integrate-and-fire neurons with a current and a voltage.
+
+Model authors derive from `AbstractPyLifModelFloat` or `AbstractPyLifModelFixed` and override hooks:
+`spiking_activation`, `subthr_dynamics`, `reset_voltage`, `run_spk`, and in fixed point `scale_bias` and
+`scale_threshold`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import DtypeError
+from .model import (
+    CPU,
+    LavaPyType,
+    LoihiProtocol,
+    PyInPort,
+    PyLoihiProcessModel,
+    PyOutPort,
+    implements,
+    requires,
+    tag,
+)
+from .parameters import (
+    check_integers,
+    parameter_var,
+    state_var,
+    warn_of_misspelt_keywords,
+    warn_of_wrapping,
+)
+from .ports import InPort, OutPort
+from .process import AbstractProcess
+
+_KEYWORDS = ("shape", "u", "v", "du", "dv", "vth", "bias_mant", "bias_exp", "name", "log_config")
+
+
+class AbstractLIF(AbstractProcess):
+    """Ports and Vars that all integrate-and-fire neurons share; has no ProcessModel.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape S of the population.
+    u, v : array_like
+        Initial current and voltage, broadcast to S.
+    du, dv : array_like
+        Decay of current and voltage: a number, or an array that broadcasts to S.
+    bias_mant, bias_exp : array_like
+        Bias, broadcast to S; fixed point uses ``bias_mant * 2**bias_exp``, floating point `bias_mant`.
+    name : str, optional
+    log_config : LogConfig, optional
+    **kwargs
+        Handed to the ProcessModel.
+
+    Attributes
+    ----------
+    a_in : InPort, shape S
+    s_out : OutPort, shape S
+    u, v, bias_mant, bias_exp : Var, shape S
+    du, dv : Var, shape (1,) or S
+
+    Raises
+    ------
+    ArgumentTypeError
+        `shape` is not a tuple of integers, or a parameter does not hold real numbers.
+    ShapeError
+        A parameter does not broadcast to S.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        u: Any,
+        v: Any,
+        du: Any,
+        dv: Any,
+        bias_mant: Any,
+        bias_exp: Any,
+        name: str | None,
+        log_config: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            shape=shape,
+            u=u,
+            v=v,
+            du=du,
+            dv=dv,
+            bias_mant=bias_mant,
+            bias_exp=bias_exp,
+            name=name,
+            log_config=log_config,
+            **kwargs,
+        )
+        warn_of_misspelt_keywords(self, kwargs, _KEYWORDS)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.u = state_var(self, shape, "u", u)
+        self.v = state_var(self, shape, "v", v)
+        self.du = parameter_var(self, shape, "du", du)
+        self.dv = parameter_var(self, shape, "dv", dv)
+        self.bias_exp = state_var(self, shape, "bias_exp", bias_exp)
+        self.bias_mant = state_var(self, shape, "bias_mant", bias_mant)
+
+
+class LIF(AbstractLIF):
+    """Leaky integrate-and-fire neurons.
+
+    In floating point, with input a of the same time step::
+
+        u = u * (1 - du) + a
+        v = v * (1 - dv) + u + bias_mant
+        s = v > vth;  v = 0 where s
+
+    In fixed point the same with ``du`` and ``dv`` in units of 1/4096 (and ``du + 1`` for the current), `a`
+    and `vth` shifted left by 6 bits, `u` wrapped and `v` limited to 24 bits.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape S of the population.
+    u, v : array_like
+        Initial current and voltage, broadcast to S.
+    du, dv : array_like
+        Decay of current and voltage: fractions, or in fixed point integers of 0 to 4095 (and -1 for a `du`
+        without any decay); a number, or an array that broadcasts to S.
+    bias_mant, bias_exp : array_like
+        Bias, broadcast to S; fixed point uses ``bias_mant * 2**bias_exp``, floating point `bias_mant`.
+    vth : array_like
+        Threshold, in fixed point an integer up to 131071; a number, or an array that broadcasts to S.
+    name : str, optional
+    log_config : LogConfig, optional
+    **kwargs
+        Handed to the ProcessModel.
+
+    Attributes
+    ----------
+    a_in : InPort, shape S
+    s_out : OutPort, shape S
+    u, v, bias_mant, bias_exp : Var, shape S
+    du, dv, vth : Var, shape (1,) or S
+
+    Raises
+    ------
+    ArgumentTypeError
+        `shape` is not a tuple of integers, or a parameter does not hold real numbers.
+    ShapeError
+        A parameter does not broadcast to S.
+    DtypeError
+        When the fixed-point model is built: `du`, `dv` or `vth` has a fractional part.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        u: Any = 0,
+        v: Any = 0,
+        du: Any = 0,
+        dv: Any = 0,
+        bias_mant: Any = 0,
+        bias_exp: Any = 0,
+        vth: Any = 10,
+        name: str | None = None,
+        log_config: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # The Var's dtype hides whether the user gave a fraction; _vth lets the fixed-point model see it.
+        kwargs.setdefault("_vth", vth)
+        super().__init__(
+            shape=shape,
+            u=u,
+            v=v,
+            du=du,
+            dv=dv,
+            bias_mant=bias_mant,
+            bias_exp=bias_exp,
+            name=name,
+            log_config=log_config,
+            **kwargs,
+        )
+        self.vth = parameter_var(self, shape, "vth", vth)
+
+
+# --- models --------------------------------------------------------------------------------
+
+
+class DecayFactor:
+    """What a state is multiplied with in each time step, formed anew only when the constant has changed.
+
+    Comparing the bytes of the constant costs a fraction of one array operation and holds however the
+    constant was changed: by `Var.set`, through a RefPort, or in place by a subclass.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Any = None
+        self._factor: np.ndarray | None = None
+        self.exceeds_one = False
+
+    def of(self, decay: Any, unity: float, scale: float = 1.0) -> np.ndarray | None:
+        """Return ``(unity - decay) / scale``, or None if that is 1 throughout.
+
+        Parameters
+        ----------
+        decay : ndarray or number
+            Decay constant.
+        unity : float
+            Value of `decay` that would leave nothing.
+        scale : float
+            A power of two.
+
+        Returns
+        -------
+        ndarray of float64 or None
+            Zero-dimensional if `decay` holds one number: numpy multiplies with that faster than with a
+            Python float.
+        """
+        seen = decay.tobytes() if type(decay) is np.ndarray else decay
+        if seen != self._seen:
+            factor = (unity - np.asarray(decay, np.float64)) / scale
+            if factor.size == 1:
+                factor = factor.reshape(())
+            self._factor = None if np.all(factor == 1) else factor
+            self.exceeds_one = bool(np.any(np.abs(factor) > 1))
+            self._seen = seen
+        return self._factor
+
+
+class AbstractPyLifModelFloat(PyLoihiProcessModel):
+    """Floating-point dynamics of integrate-and-fire neurons, to be subclassed.
+
+    Attributes
+    ----------
+    u, v, bias_mant, bias_exp : ndarray of float64, shape S
+    du, dv : ndarray of float64, shape (1,) or S
+    s_out_buff : ndarray of bool, shape S
+        Spikes of the last time step.
+    """
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    u: np.ndarray = LavaPyType(np.ndarray, float)
+    v: np.ndarray = LavaPyType(np.ndarray, float)
+    bias_mant: np.ndarray = LavaPyType(np.ndarray, float)
+    bias_exp: np.ndarray = LavaPyType(np.ndarray, float)
+    du: np.ndarray = LavaPyType(np.ndarray, float)
+    dv: np.ndarray = LavaPyType(np.ndarray, float)
+
+    s_out_buff: np.ndarray
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._du_factor = DecayFactor()
+        self._dv_factor = DecayFactor()
+
+    def spiking_activation(self) -> np.ndarray:
+        """Return which neurons spike, as an array of bool."""
+        raise NotImplementedError(f"{type(self).__name__} must define spiking_activation().")
+
+    def subthr_dynamics(self, activation_in: np.ndarray) -> None:
+        """Update `u` and `v` in place with the input of this time step."""
+        u, v = self.u, self.v
+        factor = self._du_factor.of(self.du, 1.0)
+        if factor is not None:
+            np.multiply(u, factor, out=u)
+        np.add(u, activation_in, out=u)
+        factor = self._dv_factor.of(self.dv, 1.0)
+        if factor is not None:
+            np.multiply(v, factor, out=v)
+        np.add(v, u, out=v)
+        np.add(v, self.bias_mant, out=v)
+
+    def reset_voltage(self, spike_vector: np.ndarray) -> None:
+        """Set the voltage to 0 where `spike_vector` (bool) is true."""
+        if np.count_nonzero(spike_vector):
+            self.v[spike_vector] = 0
+
+    def run_spk(self) -> None:
+        super().run_spk()
+        self.subthr_dynamics(activation_in=self.a_in.recv())
+        spikes = self.s_out_buff = self.spiking_activation()
+        self.reset_voltage(spike_vector=spikes)
+        self.s_out.send(spikes)
+
+
+class AbstractPyLifModelFixed(PyLoihiProcessModel):
+    """Fixed-point dynamics of integrate-and-fire neurons as on Loihi, to be subclassed.
+
+    Attributes
+    ----------
+    u, v : ndarray of int32, shape S
+        24-bit numbers.
+    bias_mant, bias_exp : ndarray of int16, shape S
+    du, dv : ndarray of int32, shape (1,) or S
+    s_out_buff : ndarray of bool, shape S
+        Spikes of the last time step.
+    effective_bias : ndarray of int32, shape S
+        ``bias_mant << bias_exp``, kept up to date by `scale_bias` in every time step.
+    isthrscaled : bool
+        False asks `run_spk` to call `scale_threshold`: in the first time step and after a Var was set.
+    isbiasscaled : bool
+    ds_offset, dm_offset : int
+        Added to `du` and to `dv`.
+    uv_bitwidth, max_uv_val, decay_shift, decay_unity, vth_shift, act_shift : int
+        Constants of the number format; a subclass may change them in its constructor.
+    """
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int16, precision=16)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    u: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    v: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int16, precision=13)
+    bias_exp: np.ndarray = LavaPyType(np.ndarray, np.int16, precision=3)
+    du: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=12)
+    dv: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=12)
+
+    s_out_buff: np.ndarray
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.ds_offset = 1
+        self.dm_offset = 0
+        self.isbiasscaled = False
+        self.isthrscaled = False
+        self.effective_bias: Any = 0
+        self.uv_bitwidth = 24
+        self.max_uv_val = 2 ** (self.uv_bitwidth - 1)
+        self.decay_shift = 12
+        self.decay_unity = 2**self.decay_shift
+        self.vth_shift = 6
+        self.act_shift = 6
+        self._du_factor = DecayFactor()
+        self._dv_factor = DecayFactor()
+        self._bias_seen: Any = None
+        self._bias: np.ndarray
+        self._shift = np.array(0)
+        self._limits: Any = None
+        self._work: np.ndarray | None = None
+
+    def on_build(self) -> None:
+        super().on_build()
+        given, name = self.proc_params.get, self.process_name
+        check_integers(f"'{name}': du", given("du"), -1, self.decay_unity - 1)
+        check_integers(f"'{name}': dv", given("dv"), 0, self.decay_unity)
+        warn_of_wrapping(f"'{name}': bias_mant", given("bias_mant"), np.int16)
+
+    def on_var_update(self) -> None:
+        super().on_var_update()
+        self.isthrscaled = False
+
+    def scale_bias(self) -> None:
+        """Form `effective_bias` from `bias_mant` and `bias_exp`; a subclass may then change it."""
+        seen = (self.bias_mant.tobytes(), self.bias_exp.tobytes())
+        if seen != self._bias_seen:
+            mantissa, exponent = self.bias_mant.astype(np.int32), self.bias_exp.astype(np.int32)
+            # A negative exponent shifts right, rounding down.
+            self._bias = np.where(
+                exponent >= 0,
+                np.left_shift(mantissa, np.maximum(exponent, 0)),
+                np.right_shift(mantissa, np.maximum(-exponent, 0)),
+            )
+            self._bias_seen = seen
+        self.effective_bias = self._bias.copy()
+        self.isbiasscaled = True
+
+    def scale_threshold(self) -> None:
+        """Form the effective threshold and set `isthrscaled`."""
+        raise NotImplementedError(f"{type(self).__name__} must define scale_threshold().")
+
+    def spiking_activation(self) -> np.ndarray:
+        """Return which neurons spike, as an array of bool."""
+        raise NotImplementedError(f"{type(self).__name__} must define spiking_activation().")
+
+    def subthr_dynamics(self, activation_in: np.ndarray) -> None:
+        """Update `u` (wrapping at 24 bits) and `v` (limited to 24 bits) in place."""
+        if self._limits is None:
+            m = self.max_uv_val
+            self._limits = [np.array(x, np.int32) for x in (m, -m, m - 1, 1 - m)]
+        wrap_above, wrap_below, high, low = self._limits
+        u, v = self.u, self.v
+        self._decay(u, self.du, self.ds_offset, self._du_factor)
+        np.add(u, self._scale_activation(activation_in), out=u)
+        above, below = u > wrap_above, u <= wrap_below
+        if 1 in above.tobytes():  # far quicker than any()
+            u[above] -= 2 * self.max_uv_val
+        if 1 in below.tobytes():
+            u[below] += 2 * self.max_uv_val
+        self._decay(v, self.dv, self.dm_offset, self._dv_factor)
+        np.add(v, u, out=v)
+        np.add(v, self.effective_bias, out=v)
+        np.minimum(v, high, out=v)
+        np.maximum(v, low, out=v)
+
+    def _decay(self, state: np.ndarray, decay: Any, offset: int, factor_of: DecayFactor) -> None:
+        """Multiply by ``1 - (decay + offset) / decay_unity`` in place, rounding toward zero."""
+        unity = self.decay_unity - offset
+        factor = factor_of.of(decay, unity, 2.0**self.decay_shift)
+        if factor is None:
+            return
+        if factor_of.exceeds_one:
+            product = state.astype(np.int64) * (unity - np.asarray(decay, np.int64))
+            state[...] = np.sign(product) * (np.abs(product) >> self.decay_shift)
+        else:
+            # Exact: a state of 32 bits times a factor of 13 fits into the 53 bits of a float, dividing by
+            # a power of two loses nothing, and the cast back to integers rounds toward zero.
+            work = self._work
+            if work is None:
+                work = self._work = np.empty(state.shape)
+            work[...] = state
+            np.multiply(work, factor, out=work)
+            state[...] = work
+
+    def _scale_activation(self, activation_in: np.ndarray) -> np.ndarray:
+        """Shift the input to the scale of the current, in its own dtype."""
+        if self._shift.dtype != activation_in.dtype:
+            if activation_in.dtype.kind not in "iu":
+                raise DtypeError(
+                    f"'{self.process_name}' is fixed point, but receives {activation_in.dtype}: connect a "
+                    "sender with integer output, or run with floating_pt models."
+                )
+            self._shift = np.array(self.act_shift, activation_in.dtype)
+        return np.left_shift(activation_in, self._shift)
+
+    def reset_voltage(self, spike_vector: np.ndarray) -> None:
+        """Set the voltage to 0 where `spike_vector` (bool) is true."""
+        if np.count_nonzero(spike_vector):
+            self.v[spike_vector] = 0
+
+    def run_spk(self) -> None:
+        self.scale_bias()
+        if not self.isthrscaled:
+            self.scale_threshold()
+        self.subthr_dynamics(activation_in=self.a_in.recv())
+        spikes = self.s_out_buff = self.spiking_activation()
+        self.reset_voltage(spike_vector=spikes)
+        self.s_out.send(spikes)
+
+
+def scaled_threshold(threshold: Any, shift: int) -> np.ndarray:
+    """Return ``threshold << shift`` as int32, for comparison with a voltage.
+
+    What does not fit is limited instead of wrapped: no voltage reaches either.
+
+    Parameters
+    ----------
+    threshold : array_like of int
+        Threshold as the user gives it.
+    shift : int
+        Number of bits.
+
+    Returns
+    -------
+    ndarray of int32
+        Zero-dimensional if there is only one threshold.
+    """
+    limits = np.iinfo(np.int32)
+    scaled = np.clip(np.asarray(threshold, np.int64) << shift, limits.min, limits.max).astype(np.int32)
+    return scaled.reshape(()) if scaled.size == 1 else scaled
+
+
+@implements(proc=LIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyLifModelFloat(AbstractPyLifModelFloat):
+    """Floating-point LIF."""
+
+    vth: np.ndarray = LavaPyType(np.ndarray, float)
+
+    _vth_seen: Any = None
+    _vth_operand: Any = None
+
+    def spiking_activation(self) -> np.ndarray:
+        vth = self.vth
+        if vth is not self._vth_seen:
+            self._vth_seen = vth
+            # A zero-dimensional view: it follows changes in place and compares faster than shape (1,).
+            self._vth_operand = vth.reshape(()) if np.size(vth) == 1 else vth
+        return self.v > self._vth_operand
+
+
+@implements(proc=LIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("bit_accurate_loihi", "fixed_pt")
+class PyLifModelBitAcc(AbstractPyLifModelFixed):
+    """Fixed-point LIF with the bits of Loihi.
+
+    Attributes
+    ----------
+    effective_vth : ndarray of int32
+        ``vth << vth_shift``.
+    """
+
+    vth: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=17)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.effective_vth: Any = 0
+
+    def on_build(self) -> None:
+        super().on_build()
+        highest = (self.max_uv_val - 1) >> self.vth_shift
+        check_integers(f"'{self.process_name}': vth", self.proc_params.get("_vth"), -highest - 1, highest)
+
+    def scale_threshold(self) -> None:
+        self.effective_vth = scaled_threshold(self.vth, self.vth_shift)
+        self.isthrscaled = True
+
+    def spiking_activation(self) -> np.ndarray:
+        return self.v > self.effective_vth

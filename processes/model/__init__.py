@@ -1,0 +1,39 @@
+"""What an author of ProcessModels needs."""
+
+from .asynchronous import PyAsyncProcessModel
+from .base import AbstractProcessModel, AbstractSubProcessModel
+from .decorators import implements, requires, tag
+from .loihi import AbstractPyProcessModel, PyLoihiProcessModel
+from .ports import PyInPort, PyOutPort, PyRefPort, PyVarPort
+from .protocols import AbstractSyncProtocol, AsyncProtocol, LoihiProtocol, Phase, SyncDomain
+from .resources import CPU, ECPU, GPU, AbstractResource, HostCPU, Loihi1NeuroCore, Loihi2NeuroCore, NeuroCore
+from .types import LavaPyType
+
+__all__ = [
+    "CPU",
+    "ECPU",
+    "GPU",
+    "AbstractProcessModel",
+    "AbstractPyProcessModel",
+    "AbstractResource",
+    "AbstractSubProcessModel",
+    "AbstractSyncProtocol",
+    "AsyncProtocol",
+    "HostCPU",
+    "LavaPyType",
+    "Loihi1NeuroCore",
+    "Loihi2NeuroCore",
+    "LoihiProtocol",
+    "NeuroCore",
+    "Phase",
+    "PyAsyncProcessModel",
+    "PyInPort",
+    "PyLoihiProcessModel",
+    "PyOutPort",
+    "PyRefPort",
+    "PyVarPort",
+    "SyncDomain",
+    "implements",
+    "requires",
+    "tag",
+]

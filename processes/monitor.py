@@ -1,0 +1,261 @@
+"""Monitor: records Vars and messages while a network runs.
+
+A Monitor may probe many things. Each probe becomes a small recorder process of its own, which the
+compiler places beside what it records: Vars never travel while the network runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentTypeError, StateError, ValidationError
+from .model import (
+    CPU,
+    AbstractSubProcessModel,
+    LavaPyType,
+    LoihiProtocol,
+    PyInPort,
+    PyLoihiProcessModel,
+    PyRefPort,
+    implements,
+    requires,
+)
+from .ports import InPort, OutPort, RefPort
+from .process import AbstractProcess
+from .var import Var
+
+
+@dataclass
+class _Probe:
+    target: Any
+    num_steps: int
+    member: Any
+    data: Var
+
+
+class Monitor(AbstractProcess):
+    """Records Vars (at the end of each time step) and OutPorts (each message).
+
+    Parameters
+    ----------
+    **proc_params
+        ``name`` and ``log_config``, see `AbstractProcess`.
+
+    Examples
+    --------
+    >>> monitor = Monitor()
+    >>> monitor.probe(lif.v, num_steps=100)       # doctest: +SKIP
+    >>> monitor.probe(lif.s_out, num_steps=100)   # doctest: +SKIP
+    >>> monitor.get_data()["lif"]["v"].shape      # doctest: +SKIP
+    (100, 3)
+    """
+
+    def __init__(self, **proc_params: Any) -> None:
+        super().__init__(**proc_params)
+        self._probes: list[_Probe] = []
+
+    def probe(self, target: Var | OutPort, num_steps: int) -> None:
+        """Record `target` for `num_steps` time steps.
+
+        Parameters
+        ----------
+        target : Var or OutPort
+            Of a Process of the network. A Var's sample of step t is its value after all phases of that
+            step; an OutPort must send one message per step.
+        num_steps : int
+            Number of time steps, over all consecutive runs.
+
+        Raises
+        ------
+        ArgumentTypeError
+            `target` is no Var or OutPort of a Process.
+        ValidationError
+            `num_steps` is not positive; or another Process of the same name is probed already, whose data
+            could not be told apart.
+        StateError
+            The network has been started.
+        """
+        if not isinstance(target, (Var, OutPort)) or target.process is None:
+            raise ArgumentTypeError(
+                f"Monitor '{self.name}' can probe a Var or an OutPort of a Process, not "
+                f"{type(target).__name__} {target!r}."
+            )
+        if isinstance(num_steps, bool) or not hasattr(num_steps, "__index__") or num_steps < 1:
+            raise ValidationError(
+                f"a positive integer expected, not {num_steps!r}.", "Monitor.probe.num_steps"
+            )
+        for process in (self, target.process):
+            if process.runtime is not None and not process.runtime.is_closed:
+                raise StateError(
+                    f"Monitor '{self.name}' cannot probe '{target.path}': the network of '{process.name}' has been "
+                    "started. Attach monitors before the first run."
+                )
+        self._check_names(target)
+        num_steps = int(num_steps)
+        k = len(self._probes)
+        data = Var((num_steps, *target.shape), 0)
+        if isinstance(target, Var):
+            member: Any = RefPort(target.shape)
+            names = (f"ref_port_{k}", f"var_read_{k}")
+        else:
+            member = InPort(target.shape)
+            names = (f"in_port_{k}", f"out_read_{k}")
+        for name, value in zip(names, (member, data), strict=True):
+            setattr(self, name, value)
+        self._post_init()
+        if isinstance(target, Var):
+            member.connect_var(target)
+        else:
+            target.connect(member)
+        self._probes.append(_Probe(target, num_steps, member, data))
+        self._expansion_stale = True
+
+    def _check_names(self, target: Any) -> None:
+        for probe in self._probes:
+            if probe.target is target:
+                raise ValidationError(f"Monitor '{self.name}' probes '{target.path}' already.")
+            if (
+                probe.target.process is not target.process
+                and probe.target.process.name == target.process.name
+            ):
+                raise ValidationError(
+                    f"Monitor '{self.name}' probes two processes named '{target.process.name}'; their data could not "
+                    "be told apart. Give them different names (name=...) or use two monitors."
+                )
+
+    def check_capacity(self, step: int, steps: int | None) -> None:
+        """Refuse a run that would go beyond what was asked for, before it starts.
+
+        Raises
+        ------
+        ValidationError
+            The run of `steps` after time step `step` is longer than a probe.
+        """
+        for probe in self._probes:
+            if steps is not None and step + steps > probe.num_steps:
+                raise ValidationError(
+                    f"Monitor '{self.name}' records '{probe.target.path}' for {probe.num_steps} time steps, but this "
+                    f"run would end at step {step + steps}. Run at most {probe.num_steps - step} more steps, or "
+                    f"probe with num_steps={step + steps}. Nothing was run, and what is recorded remains readable."
+                )
+
+    def get_data(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return what has been recorded.
+
+        Returns
+        -------
+        dict of str to dict of str to ndarray
+            ``{process name: {Var or port name: array}}`` with arrays of shape (num_steps, *shape) and the
+            dtype of the target; rows of steps not yet executed are 0. A continuous run may add rows.
+
+        Raises
+        ------
+        StateError
+            The network is running.
+        """
+        result: dict[str, dict[str, np.ndarray]] = {}
+        for probe in self._probes:
+            if self.runtime is None:
+                rows = np.zeros(probe.data.shape)
+            else:
+                rows = probe.data.get()[: max(probe.num_steps, self.runtime.step)]
+            result.setdefault(probe.target.process.name, {})[probe.target.name] = rows
+        return result
+
+    def plot(self, ax: Any, target: Var | OutPort, *args: Any, **kwargs: Any) -> None:
+        """Plot what was recorded of `target` over time on matplotlib axes; extra arguments go to ``ax.plot``."""
+        assert target.process is not None
+        rows = self.get_data()[target.process.name][target.name]
+        ax.set_title(target.process.name)
+        ax.set_xlabel("Time step")
+        ax.set_ylabel(target.name)
+        ax.plot(rows.reshape(len(rows), -1), *args, **kwargs)
+
+
+@implements(proc=Monitor, protocol=LoihiProtocol)
+class MonitorModel(AbstractSubProcessModel):
+    """One recorder per probe."""
+
+    def __init__(self, proc: Monitor) -> None:
+        for k, probe in enumerate(proc._probes):
+            name = proc.name if len(proc._probes) == 1 else f"{proc.name}[{k}]"
+            if isinstance(probe.target, Var):
+                recorder: Any = VarRecorder(shape=probe.target.shape, num_steps=probe.num_steps, name=name)
+                recorder.source.connect(probe.member)
+            else:
+                recorder = PortRecorder(shape=probe.target.shape, num_steps=probe.num_steps, name=name)
+                probe.member.connect(recorder.source)
+            probe.data.alias(recorder.data)
+            setattr(self, f"recorder_{k}", recorder)
+
+
+class VarRecorder(AbstractProcess):
+    """Records a Var at the end of each time step."""
+
+    is_recorder = True
+
+    def __init__(self, *, shape: tuple[int, ...], num_steps: int, name: str) -> None:
+        super().__init__(shape=shape, num_steps=num_steps, name=name)
+        self.source = RefPort(shape)
+        self.data = Var((num_steps, *shape), 0)
+
+
+class PortRecorder(AbstractProcess):
+    """Records the messages of an OutPort."""
+
+    is_recorder = True
+
+    def __init__(self, *, shape: tuple[int, ...], num_steps: int, name: str) -> None:
+        super().__init__(shape=shape, num_steps=num_steps, name=name)
+        self.source = InPort(shape)
+        self.data = Var((num_steps, *shape), 0)
+
+
+class _RecorderModel(PyLoihiProcessModel):
+    data: np.ndarray = LavaPyType(np.ndarray, float)
+
+    @classmethod
+    def step_cost(cls, process: Any) -> float:
+        return 2.0 + 0.0005 * process.source.size
+
+    def on_build(self) -> None:
+        self._typed = False
+
+    def record(self, sample: np.ndarray) -> None:
+        row = self.time_step - 1
+        data = self.data
+        if sample.dtype != data.dtype:
+            dtype = np.result_type(data.dtype, sample.dtype) if self._typed else sample.dtype
+            data = self.data = data.astype(dtype)
+        self._typed = True
+        if row >= len(data):  # a continuous run: double the room
+            data = self.data = np.concatenate([data, np.zeros_like(data)])
+        data[row] = sample
+
+
+@implements(proc=VarRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+class PyVarRecorderModel(_RecorderModel):
+    """Reads after the owner's last handler of a time step."""
+
+    source: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+
+    def post_guard(self) -> bool:
+        return True
+
+    def run_post_mgmt(self) -> None:
+        self.record(self.source.read())
+
+
+@implements(proc=PortRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+class PyPortRecorderModel(_RecorderModel):
+    """Receives one message per time step."""
+
+    source: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
+
+    def run_spk(self) -> None:
+        self.record(self.source.recv())

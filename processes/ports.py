@@ -1,0 +1,391 @@
+"""Ports: how Processes are connected.
+
+An OutPort sends messages to InPorts over channels; a RefPort reads and writes a Var of another
+Process through a VarPort. Virtual ports (`reshape`, `flatten`, `transpose`) sit between two real ones
+and say how the receiver turns the message.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    ArgumentTypeError,
+    DuplicateConnectionError,
+    PortError,
+    ShapeError,
+    VarNotSharableError,
+)
+from .var import Var, check_shape
+
+if TYPE_CHECKING:
+    from .process import AbstractProcess
+    from .virtual_ports import AbstractVirtualPort, ConcatPort, ReshapePort, TransposePort
+
+Transform = Callable[[Any], Any]
+
+
+def create_port_id(proc_id: int, port_name: str) -> str:
+    return f"{proc_id}_{port_name}"
+
+
+def to_list(ports: Any) -> list[Any]:
+    return ports if isinstance(ports, list) else [ports]
+
+
+class AbstractPort:
+    """Base of all ports.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    name : str
+        Attribute name in the owning Process.
+    in_connections, out_connections : list of AbstractPort
+        Neighbours, in the order in which they were connected.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        check_shape(shape, type(self).__name__)
+        self.shape = shape
+        self.name: str = "unnamed"
+        self.process: AbstractProcess | None = None
+        self.in_connections: list[AbstractPort] = []
+        self.out_connections: list[AbstractPort] = []
+        self.connection_configs: dict[AbstractPort, Any] = {}
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def path(self) -> str:
+        """``process.port``, for messages."""
+        return f"{self.process.name if self.process else '?'}.{self.name}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path} shape={self.shape}>"
+
+    # --- connecting -------------------------------------------------------------------------
+
+    def _check(self, ports: list[Any], kinds: tuple[type, ...], verb: str) -> None:
+        """Refuse ports of the wrong kind or shape, and repeated connections, before anything changes."""
+        if not ports:
+            raise ArgumentTypeError(f"{self.path}.{verb}: an empty list of ports.")
+        for port in ports:
+            if not isinstance(port, kinds):
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                what = port.path if isinstance(port, AbstractPort) else repr(port)
+                raise PortError(
+                    f"{type(self).__name__} '{self.path}'.{verb}() takes {expected}, not "
+                    f"{type(port).__name__} '{what}'."
+                )
+            if not issubclass(type(port), type(ports[0])) and not issubclass(type(ports[0]), type(port)):
+                raise PortError(f"'{self.path}'.{verb}(): all ports of one call must be of one kind.")
+            if port.shape != self.shape:
+                raise ShapeError(
+                    f"Cannot connect '{self.path}' of shape {self.shape} with '{port.path}' of shape "
+                    f"{port.shape}: shapes must be equal (reshape(), flatten() and transpose() convert)."
+                )
+
+    def _check_duplicates(self, ports: Sequence[AbstractPort], forward: bool) -> None:
+        known = self.out_connections if forward else self.in_connections
+        for k, port in enumerate(ports):
+            reverse = port.in_connections if forward else port.out_connections
+            if port in known or self in reverse or port in ports[:k]:
+                raise DuplicateConnectionError(f"'{self.path}' and '{port.path}' are connected already.")
+
+    @staticmethod
+    def _configs(ports: Sequence[AbstractPort], configs: Any) -> list[Any]:
+        if isinstance(configs, list):
+            if len(configs) != len(ports):
+                raise ArgumentTypeError(f"{len(configs)} connection_configs for {len(ports)} ports.")
+            return configs
+        return [configs] * len(ports)
+
+    def _connect_forward(
+        self,
+        ports: list[AbstractPort],
+        port_type: type,
+        connection_configs: Any = None,
+        assert_same_shape: bool = True,
+        assert_same_type: bool = True,  # noqa: ARG002 - part of the extension interface
+    ) -> None:
+        """Attach `ports` behind this one (also how user-made virtual ports are attached)."""
+        if assert_same_shape:
+            self._check(ports, (port_type,), "connect")
+        self._check_duplicates(ports, forward=True)
+        for port, config in zip(ports, self._configs(ports, connection_configs), strict=True):
+            self.out_connections.append(port)
+            port.in_connections.append(self)
+            self._store_config(port, config)
+
+    def _connect_backward(self, ports: list[AbstractPort], connection_configs: Any = None) -> None:
+        self._check_duplicates(ports, forward=False)
+        for port, config in zip(ports, self._configs(ports, connection_configs), strict=True):
+            self.in_connections.append(port)
+            port.out_connections.append(self)
+            self._store_config(port, config)
+
+    def _store_config(self, port: AbstractPort, config: Any) -> None:
+        if config is not None:
+            self.connection_configs[port] = config
+            port.connection_configs[self] = config
+
+    # --- queries ------------------------------------------------------------------------------
+
+    def forward_paths(self) -> Iterator[tuple[AbstractPort, list[AbstractVirtualPort]]]:
+        """Yield every terminal port behind this one with the virtual ports passed on the way.
+
+        Depth first in connection order; each path has its own list, so that several paths between the
+        same two ports keep apart.
+        """
+        yield from _paths(self, "out_connections")
+
+    def get_dst_ports(self) -> list[AbstractPort]:
+        return [port for port, _ in _paths(self, "out_connections")] if self.out_connections else []
+
+    def get_src_ports(self) -> list[AbstractPort]:
+        return [port for port, _ in _paths(self, "in_connections")] if self.in_connections else []
+
+    def get_incoming_transform_funcs(self) -> dict[str, list[Transform]]:
+        """Source port id -> functions, from the source to here."""
+        result: dict[str, list[Transform]] = {}
+        for port, virtual in _paths(self, "in_connections"):
+            if virtual:
+                result[_port_id(port)] = [v.get_transform_func_fwd() for v in reversed(virtual)]
+        return result
+
+    def get_outgoing_transform_funcs(self) -> dict[str, list[Transform]]:
+        """Destination port id -> inverse functions, from the destination back to here."""
+        return {
+            _port_id(port): [v.get_transform_func_bwd() for v in reversed(virtual)]
+            for port, virtual in _paths(self, "out_connections")
+        }
+
+    # --- virtual ports ------------------------------------------------------------------------
+
+    def reshape(self, new_shape: tuple[int, ...]) -> ReshapePort:
+        """Return a virtual port that shows this one with `new_shape` (C order).
+
+        Raises
+        ------
+        ReshapeError
+            The number of elements differs.
+        """
+        from .virtual_ports import ReshapePort
+
+        return self._attach(ReshapePort(new_shape, self.shape))
+
+    def flatten(self) -> ReshapePort:
+        """Return a virtual port that shows this one as a vector."""
+        return self.reshape((self.size,))
+
+    def transpose(self, axes: Sequence[int] | None = None) -> TransposePort:
+        """Return a virtual port that shows this one with permuted axes (None: reversed).
+
+        Raises
+        ------
+        TransposeShapeError, TransposeIndexError
+            `axes` is not a permutation of this port's axes.
+        """
+        from .virtual_ports import TransposePort
+
+        return self._attach(TransposePort.of(self.shape, axes))
+
+    def concat_with(self, ports: Any, axis: int) -> ConcatPort:
+        """Concatenation is not offered; raises NotImplementedError.
+
+        Connect each port to an InPort of its own instead.
+        """
+        raise NotImplementedError(
+            f"'{self.path}'.concat_with() along axis {axis}: concatenated ports are not supported; give the "
+            "receiving Process one InPort per source."
+        )
+
+    def _attach(self, virtual: Any) -> Any:
+        virtual._root = self if not hasattr(self, "_root") else self._root  # type: ignore[attr-defined]
+        self._connect_forward([virtual], AbstractPort, assert_same_shape=False)
+        return virtual
+
+
+class AbstractSrcPort:
+    """Marker: a port at the beginning of a path."""
+
+
+class AbstractDstPort:
+    """Marker: a port at the end of a path."""
+
+
+class AbstractIOPort(AbstractPort):
+    """Base of InPort and OutPort."""
+
+    external_pipe_flag = False
+    external_pipe_buffer_size = 64
+
+
+class AbstractRVPort(AbstractPort):
+    """Base of RefPort and VarPort."""
+
+
+class OutPort(AbstractIOPort, AbstractSrcPort):
+    """Sends one message per `send` of its model to every connected InPort."""
+
+    def connect(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect to one or a list of InPorts, or up to an OutPort of the parent Process."""
+        ports = to_list(ports)
+        self._check(ports, (InPort, OutPort), "connect")
+        self._connect_forward(ports, AbstractIOPort, connection_configs, assert_same_shape=False)
+
+    def connect_from(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect from an OutPort of a sub process."""
+        ports = to_list(ports)
+        self._check(ports, (OutPort,), "connect_from")
+        self._connect_backward(ports, connection_configs)
+
+
+class InPort(AbstractIOPort, AbstractDstPort):
+    """Receives; messages of several sources are summed in the order in which they were connected."""
+
+    def __init__(self, shape: tuple[int, ...], reduce_op: type | None = None) -> None:
+        super().__init__(shape)
+        self._reduce_op = reduce_op
+
+    def connect(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect down to InPorts of sub processes."""
+        ports = to_list(ports)
+        self._check(ports, (InPort,), "connect")
+        self._connect_forward(ports, AbstractIOPort, connection_configs, assert_same_shape=False)
+
+    def connect_from(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect from one or a list of OutPorts, or from an InPort of the parent Process."""
+        ports = to_list(ports)
+        self._check(ports, (InPort, OutPort), "connect_from")
+        self._connect_backward(ports, connection_configs)
+
+
+class RefPort(AbstractRVPort, AbstractSrcPort):
+    """Reads and writes one Var of another Process in the management phases."""
+
+    def connect(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect to one VarPort, or to a RefPort of a parent Process."""
+        ports = to_list(ports)
+        self._check(ports, (RefPort, VarPort), "connect")
+        self._check_single(ports)
+        self._connect_forward(ports, AbstractRVPort, connection_configs, assert_same_shape=False)
+
+    def connect_from(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect from a RefPort of a sub process."""
+        ports = to_list(ports)
+        self._check(ports, (RefPort,), "connect_from")
+        self._connect_backward(ports, connection_configs)
+
+    def connect_var(self, variables: Any, connection_configs: Any = None) -> None:
+        """Connect to a Var of another Process through an implicit VarPort.
+
+        Raises
+        ------
+        ArgumentTypeError, ShapeError, VarNotSharableError
+            `variables` is not one Var of another Process, has another shape, or is not shareable.
+        """
+        variables = to_list(variables)
+        if len(variables) != 1 or not isinstance(variables[0], Var):
+            raise ArgumentTypeError(f"'{self.path}'.connect_var() takes exactly one Var, not {variables!r}.")
+        var = variables[0]
+        if self.process is not None and var.process is self.process:
+            raise ArgumentTypeError(f"'{self.path}'.connect_var(): '{var.path}' belongs to the same Process.")
+        if var.shape != self.shape:
+            raise ShapeError(
+                f"Cannot connect '{self.path}' of shape {self.shape} with Var '{var.path}' of shape {var.shape}."
+            )
+        self._check_single([var])
+        self.connect(self.create_implicit_var_port(var), connection_configs)
+
+    def _check_single(self, ports: list[Any]) -> None:
+        if len(ports) > 1 or self.out_connections:
+            raise PortError(f"RefPort '{self.path}' can be connected to one Var only.")
+
+    @staticmethod
+    def create_implicit_var_port(var: Var) -> ImplicitVarPort:
+        """Make a VarPort for `var` and add it to the Process that owns the Var."""
+        port = ImplicitVarPort(var)
+        name = base = f"_{var.name}_implicit_port"
+        process = var.process
+        if process is not None:
+            k = 0
+            while hasattr(process, name):
+                k += 1
+                name = f"{base}_{k}"
+            setattr(process, name, port)
+            process.var_ports.add_members({name: port})
+        port.name = name
+        port.process = process
+        return port
+
+    def get_dst_vars(self) -> list[Var]:
+        """Vars at the other end."""
+        return [port.var for port in self.get_dst_ports() if isinstance(port, VarPort)]
+
+
+class VarPort(AbstractRVPort, AbstractDstPort):
+    """Gives RefPorts of other Processes access to a Var of this one.
+
+    Parameters
+    ----------
+    var : Var
+        A shareable Var; the port takes its shape.
+    """
+
+    def __init__(self, var: Var) -> None:
+        if not isinstance(var, Var):
+            raise ArgumentTypeError(f"VarPort takes a Var, not {type(var).__name__}.")
+        if not var.shareable:
+            raise VarNotSharableError(var.name)
+        super().__init__(var.shape)
+        self.var = var
+
+    def connect(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect down to a VarPort of a sub process."""
+        ports = to_list(ports)
+        self._check(ports, (VarPort,), "connect")
+        if len(ports) > 1 or self.out_connections:
+            raise PortError(f"VarPort '{self.path}' can be connected to one VarPort only.")
+        self._connect_forward(ports, AbstractRVPort, connection_configs, assert_same_shape=False)
+
+    def connect_from(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect from a RefPort, or from a VarPort of the parent Process."""
+        ports = to_list(ports)
+        self._check(ports, (RefPort, VarPort), "connect_from")
+        for port in ports:
+            if port.out_connections:
+                raise PortError(f"'{port.path}' is connected already; it can reach one Var only.")
+        self._connect_backward(ports, connection_configs)
+
+
+class ImplicitVarPort(VarPort):
+    """VarPort that `RefPort.connect_var` makes."""
+
+
+def _port_id(port: AbstractPort) -> str:
+    return create_port_id(port.process.id if port.process else -1, port.name)
+
+
+def _paths(port: AbstractPort, direction: str) -> Iterator[tuple[AbstractPort, list[Any]]]:
+    from .virtual_ports import AbstractVirtualPort
+
+    stack: list[tuple[AbstractPort, list[Any]]] = [
+        (neighbour, []) for neighbour in reversed(getattr(port, direction))
+    ]
+    while stack:
+        current, virtual = stack.pop()
+        is_virtual = isinstance(current, AbstractVirtualPort)
+        if is_virtual:
+            virtual = [*virtual, current]
+        further = getattr(current, direction)
+        if not further:
+            if not is_virtual:  # a virtual port that leads nowhere is no destination
+                yield current, virtual
+            continue
+        stack.extend((neighbour, virtual) for neighbour in reversed(further))

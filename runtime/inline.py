@@ -1,0 +1,102 @@
+"""The inline launcher: the whole network in the calling OS process, for debuggers and coverage."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from lahar.compiler.plan import Plan
+from lahar.processes.errors import DeadlockError
+
+from .actors import BuildError
+from .engine import Engine, build_failure
+from .outcome import Outcome
+
+_ENDLESS = sys.maxsize
+
+
+class InlineNetwork:
+    """Runs a Plan with one engine; the counterpart of `LocalNetwork` without workers."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._engine: Engine | None = None
+        self._thread: threading.Thread | None = None
+        self._outcome: Outcome | None = None
+
+    @property
+    def step(self) -> int:
+        return self._engine.sequencer.step if self._engine else 0
+
+    @property
+    def engine(self) -> Engine:
+        assert self._engine is not None
+        return self._engine
+
+    def open(self) -> Outcome:
+        """Build all models."""
+        try:
+            self._engine = Engine(self._plan, 0)
+        except BuildError as error:
+            return Outcome(0, failures=[build_failure(error, self._plan)])
+        return Outcome(0)
+
+    def start(self, steps: int | None, blocking: bool) -> None:
+        """Run `steps` time steps (None: until halted), in this thread if `blocking`."""
+        self._outcome = None
+        limit = _ENDLESS if steps is None else self.step + steps
+        self.engine.sequencer.limit = limit
+        if blocking:
+            self._run(limit)
+        else:
+            self._thread = threading.Thread(target=self._run, args=(limit,), name="lahar-inline", daemon=True)
+            self._thread.start()
+
+    def _run(self, limit: int) -> None:
+        engine = self.engine
+        error = None
+        try:
+            engine.run(min(limit, engine.sequencer.limit))
+        except DeadlockError as deadlock:
+            error = deadlock
+        self._outcome = Outcome(self.step, engine.sequencer.take_wish(), engine.take_failures(), error)
+
+    def join(self, timeout: float | None = None) -> Outcome | None:
+        """Wait for the end of the run; None if it has not ended in time."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                return None
+            self._thread = None
+        return self._outcome
+
+    def halt(self) -> None:
+        """Make the run end with the present time step."""
+        self.engine.sequencer.limit = 0
+
+    def get(self, var_id: int) -> Any:
+        value = self.engine.get(var_id)
+        return value.copy() if hasattr(value, "copy") else value
+
+    def set(self, var_id: int, value: Any) -> None:
+        self.engine.set(var_id, value)
+
+    def snapshot(self) -> dict[int, Any]:
+        """Return the values of all Vars."""
+        return {k: self.get(k) for k in self.engine.var_ids()} if self._engine else {}
+
+    def statistics(self) -> dict[int, tuple[int, int]]:
+        return {}
+
+    def workers(self) -> dict[int, int]:
+        """Partition -> pid."""
+        import os
+
+        return {0: os.getpid()}
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self.halt()
+            self._thread.join()
+        self._engine = None

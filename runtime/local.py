@@ -1,0 +1,464 @@
+"""The local launcher: one OS process per partition on this machine, and the service that leads them.
+
+The service runs in a thread of the host: sockets and processes around `ServiceProtocol`. Calls of the
+user reach it through a queue; it answers through futures.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import queue
+import secrets
+import shutil
+import signal
+import socket as socketlib
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
+
+import cloudpickle
+import zmq
+
+from lahar.compiler.plan import Plan, ProcessSpec
+from lahar.processes.errors import LaharError, RemoteProtocolError, UnpicklableError, WorkerDiedError
+from lahar.processes.model import Phase
+
+from . import messages as m
+from . import service_protocol as sp
+from .engine import Failure
+from .launcher import WorkerPool
+from .outcome import Outcome
+from .values import decode, encode
+
+_log = logging.getLogger("lahar.runtime")
+_GATHER = 0.5  # seconds that workers have to report after a failure
+_LEAVE = 2.0  # seconds that workers have to end when told to
+
+
+class LocalNetwork:
+    """Runs a Plan in worker processes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._protocol = sp.ServiceProtocol(plan.partitions, plan.sync)
+        self._owner = {
+            var.id: part
+            for spec, part in zip(plan.processes, plan.partition, strict=True)
+            for var in spec.vars
+        }
+        self._commands: queue.SimpleQueue[tuple[Any, Future[Any]]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._pids: dict[int, int] = {}
+        self._gone: dict[int, str] = {}
+        self._ready: Future[Outcome] = Future()
+        self._run: Future[Outcome] | None = None
+        self._requests: dict[int, tuple[int, Future[Any]]] = {}
+        self._next_request = 0
+        self._failures: list[Failure] = []
+        self._error: LaharError | None = None
+        self._quiet: set[int] = set()  # workers that have given up their run
+        self._deadline: float | None = None
+        self._closing = False
+
+    # --- called by the host's threads ---------------------------------------------------------
+
+    @property
+    def step(self) -> int:
+        return self._protocol.step
+
+    def open(self) -> Outcome:
+        """Start the workers and build all models."""
+        self._launcher = WorkerPool.take()
+        self._wake_reader, self._wake_writer = socketlib.socketpair()
+        self._thread = threading.Thread(target=self._serve, name="lahar-service", daemon=True)
+        try:
+            self._pickled = pickle_plan(self._plan)  # while the fork server starts
+        except BaseException:
+            self._thread = None
+            self._wake_reader.close()
+            self._wake_writer.close()
+            self._launcher.close()
+            raise
+        self._thread.start()
+        return self._ready.result()
+
+    def start(self, steps: int | None, blocking: bool) -> None:
+        del blocking
+        self._run = Future()
+        self._tell(sp.Run(steps)).result()
+
+    def join(self, timeout: float | None = None) -> Outcome | None:
+        """Wait for the end of the run; None if it has not ended in time."""
+        assert self._run is not None
+        try:
+            return self._run.result(timeout)
+        except FutureTimeout:
+            return None
+
+    def halt(self) -> None:
+        self._tell(sp.HaltRun())
+
+    def get(self, var_id: int) -> Any:
+        return self._tell(("get", self._owner[var_id], [var_id])).result()[var_id]
+
+    def set(self, var_id: int, value: Any) -> None:
+        self._tell(("set", self._owner[var_id], var_id, value)).result()
+
+    def snapshot(self) -> dict[int, Any]:
+        """Return the values of all Vars whose worker still answers."""
+        values: dict[int, Any] = {}
+        for asked in [self._tell(("get", k, [])) for k in self._answering()]:
+            try:
+                values.update(asked.result(_LEAVE))
+            except (WorkerDiedError, FutureTimeout):
+                continue
+        return values
+
+    def statistics(self) -> dict[int, tuple[int, int]]:
+        """Return messages and bytes sent by channel id."""
+        counts: dict[int, tuple[int, int]] = {}
+        for asked in [self._tell(("count", k)) for k in self._answering()]:
+            try:
+                counts.update({c: (n, size) for c, n, size in asked.result(_LEAVE)})
+            except (WorkerDiedError, FutureTimeout):
+                continue
+        return counts
+
+    def _answering(self) -> list[int]:
+        failed = self._protocol.state is sp.State.FAILED
+        return [k for k in self._pids if k not in self._gone and (not failed or k in self._quiet)]
+
+    def workers(self) -> dict[int, int]:
+        return dict(self._pids)
+
+    def close(self) -> None:
+        """End the workers; returns when no process, socket or directory is left."""
+        if self._thread is None:
+            return
+        if self._thread.is_alive():
+            self._tell("close")
+            self._thread.join()
+        self._thread = None
+
+    def _tell(self, command: Any) -> Future[Any]:
+        answer: Future[Any] = Future()
+        self._commands.put((command, answer))
+        try:
+            self._wake_writer.send(b"x")
+        except OSError:
+            answer.set_exception(WorkerDiedError("The network is closed."))
+        return answer
+
+    # --- the service thread -------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        self._context = zmq.Context(io_threads=1)
+        healthy = False
+        try:
+            self._start_workers()
+            while not self._closing:
+                self._turn()
+            healthy = self._end_workers()
+        except LaharError as error:
+            self._break(error)
+            self._wait_for_close()
+        except Exception as error:
+            _log.exception("the runtime service failed")
+            self._break(WorkerDiedError(f"The runtime service failed: {error!r}"))
+            self._wait_for_close()
+        finally:
+            self._fail_requests()
+            self._router.close()
+            self._context.term()
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._wake_reader.close()
+            self._wake_writer.close()
+            WorkerPool.give_back(self._launcher, healthy)
+
+    def _start_workers(self) -> None:
+        self._directory = self._launcher.new_directory()
+        token = secrets.token_hex(8)
+        self._identities = [f"{k}-{token}".encode() for k in range(self._plan.partitions)]
+        self._numbers = {identity: k for k, identity in enumerate(self._identities)}
+        self._router = self._context.socket(zmq.ROUTER)
+        self._router.setsockopt(zmq.LINGER, 0)
+        self._router.setsockopt(zmq.SNDHWM, 0)
+        self._router.setsockopt(zmq.RCVHWM, 0)
+        control = f"ipc://{self._directory}/control"
+        self._router.bind(control)
+        self._addresses = [f"ipc://{self._directory}/data-{k}" for k in range(self._plan.partitions)]
+        self._poller = zmq.Poller()
+        for source in (self._router, self._wake_reader.fileno(), self._launcher.fileno()):
+            self._poller.register(source, zmq.POLLIN)
+        for k, identity in enumerate(self._identities):
+            self._launcher.spawn(k, control, self._addresses[k], identity)
+
+    def _turn(self) -> None:
+        """Wait for something to happen and deal with it."""
+        timeout = None
+        if self._deadline is not None:
+            timeout = max(0, int(1000 * (self._deadline - time.monotonic())))
+        events = self._poller.poll(timeout)
+        for source, _ in events:
+            if source is self._router:
+                self._take_messages()
+            elif source == self._launcher.fileno():
+                for message in self._launcher.receive():
+                    self._take_launcher(message)
+            else:
+                self._wake_reader.recv(4096)
+                self._take_commands()
+        if self._deadline is not None and (time.monotonic() >= self._deadline or self._all_quiet()):
+            self._deadline = None
+            self._report_failure()
+
+    def _take_messages(self) -> None:
+        while True:
+            try:
+                identity, *frames = self._router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            worker = self._numbers.get(identity)
+            if worker is None:
+                _log.warning("ignored a message of a stranger on the control socket")
+                continue
+            message = m.decode(frames)
+            match message:
+                case m.Values() | m.SetDone() | m.Refused() | m.Counted():
+                    self._take_answer(worker, message)
+                    continue
+                case m.Failed():
+                    report = pickle.loads(message.buffers[0])
+                    if isinstance(report, LaharError):
+                        self._error = self._error or report
+                    else:
+                        self._failures.extend(report)
+                    self._quiet.add(worker)
+                case m.Aborted():
+                    self._quiet.add(worker)
+            self._act(self._protocol.receive(worker, message))
+
+    def _take_answer(self, worker: int, message: m.Message) -> None:
+        asked, answer = self._requests.pop(message.request, (-1, Future()))  # type: ignore[attr-defined]
+        if asked != worker:
+            raise RemoteProtocolError(f"worker {worker} answered a request that it was not asked")
+        match message:
+            case m.Values():
+                values, buffers = {}, list(message.buffers)
+                for var, header, count in zip(message.vars, message.headers, message.counts, strict=True):
+                    values[var] = decode(header, buffers[:count])
+                    del buffers[:count]
+                answer.set_result(values)
+            case m.Refused():
+                answer.set_exception(pickle.loads(message.buffers[0]))
+            case m.Counted():
+                answer.set_result(message.channels)
+            case _:
+                answer.set_result(None)
+
+    def _take_launcher(self, message: list[Any]) -> None:
+        if message[0] == "spawned":
+            self._pids[message[1]] = message[2]
+        elif message[0] == "exited":
+            worker = next((k for k, pid in self._pids.items() if pid == message[1]), None)
+            if worker is not None:
+                self._lost(worker, message[2])
+
+    def _lost(self, worker: int, status: int) -> None:
+        how = _describe_exit(status)
+        self._gone[worker] = how
+        self._quiet.add(worker)
+        if self._closing:
+            return
+        for request, (asked, answer) in list(self._requests.items()):
+            if asked == worker:
+                del self._requests[request]
+                answer.set_exception(WorkerDiedError(self._death_message(worker, how)))
+        self._act(self._protocol.tell(sp.WorkerLost(worker)))
+
+    def _death_message(self, worker: int, how: str) -> str:
+        names = [
+            p.name
+            for p, part in zip(self._plan.processes, self._plan.partition, strict=True)
+            if part == worker
+        ]
+        phase = f", phase {Phase(self._protocol.phase).name}" if self._protocol.phase else ""
+        return (
+            f"Worker {worker} (pid {self._pids[worker]}, processes {', '.join(names)}) {how} near time step "
+            f"{self._protocol.step}{phase}. The run cannot go on; Vars of other workers remain readable."
+        )
+
+    def _take_commands(self) -> None:
+        while not self._commands.empty():
+            command, answer = self._commands.get()
+            if command == "close":
+                self._closing = True
+                answer.set_result(None)
+            elif isinstance(command, (sp.Run, sp.HaltRun)):
+                try:
+                    self._begin(command)
+                    answer.set_result(None)
+                except LaharError as error:
+                    answer.set_exception(error)
+            else:
+                self._ask(command, answer)
+
+    def _begin(self, command: sp.Run | sp.HaltRun) -> None:
+        """Pass a command of the host on; a network that has failed meanwhile fails the run at once."""
+        if self._protocol.state is sp.State.FAILED:
+            if self._deadline is None:
+                self._report_failure()
+            return
+        self._act(self._protocol.tell(command))
+
+    def _ask(self, command: tuple[Any, ...], answer: Future[Any]) -> None:
+        verb, worker = command[0], command[1]
+        if worker in self._gone:
+            answer.set_exception(WorkerDiedError(self._death_message(worker, self._gone[worker])))
+            return
+        request = self._next_request
+        self._next_request += 1
+        self._requests[request] = (worker, answer)
+        if verb == "get":
+            self._send(worker, m.Get(request, command[2]))
+        elif verb == "count":
+            self._send(worker, m.Count(request))
+        else:
+            header, buffers = encode(command[3])
+            self._send(worker, m.Set(request, command[2], header, tuple(buffers)))
+
+    def _send(self, worker: int, message: m.Message) -> None:
+        self._router.send_multipart([self._identities[worker], *m.encode(message)], copy=False)
+
+    def _act(self, actions: list[sp.Action]) -> None:
+        for action in actions:
+            match action:
+                case sp.ToAll():
+                    frames = m.encode(action.message)
+                    for identity in self._identities:
+                        self._router.send_multipart([identity, *frames])
+                case sp.SendPlans():
+                    for k in range(self._plan.partitions):
+                        self._send(k, m.Build(self._addresses, (self._pickled,)))
+                    self._pickled = b""
+                case sp.Opened():
+                    self._ready.set_result(Outcome(0))
+                case sp.Ended():
+                    assert self._run is not None
+                    self._run.set_result(Outcome(action.step, action.wish))
+                case sp.Broken():
+                    self._deadline = time.monotonic() + _GATHER
+
+    # --- failure and end --------------------------------------------------------------------------
+
+    def _all_quiet(self) -> bool:
+        return len(self._quiet) >= self._plan.partitions
+
+    def _report_failure(self) -> None:
+        if self._error is None and self._gone:
+            worker, how = next(iter(self._gone.items()))
+            self._error = WorkerDiedError(self._death_message(worker, how))
+        error = None if self._failures else self._error
+        self._resolve(Outcome(self._protocol.step, failures=list(self._failures), error=error))
+
+    def _break(self, error: LaharError) -> None:
+        self._error = self._error or error
+        self._resolve(Outcome(self._protocol.step, failures=list(self._failures), error=self._error))
+
+    def _resolve(self, outcome: Outcome) -> None:
+        for future in (self._ready, self._run):
+            if future is not None and not future.done():
+                future.set_result(outcome)
+
+    def _fail_requests(self) -> None:
+        for _, answer in self._requests.values():
+            if not answer.done():
+                answer.set_exception(WorkerDiedError("The network was closed."))
+        self._requests.clear()
+
+    def _wait_for_close(self) -> None:
+        """After the service itself has failed, refuse everything until the host closes the network."""
+        self._fail_requests()
+        while not self._closing:
+            self._wake_reader.recv(1)
+            while not self._commands.empty():
+                command, answer = self._commands.get()
+                if command == "close":
+                    self._closing = True
+                    answer.set_result(None)
+                elif isinstance(command, sp.Run):
+                    answer.set_result(None)
+                    assert self._error is not None
+                    self._resolve(Outcome(self._protocol.step, error=self._error))
+                else:
+                    answer.set_exception(self._error)
+
+    def _end_workers(self) -> bool:
+        """Tell workers to end, kill those that do not; return whether the fork server can be used again."""
+        frames = m.encode(m.Shutdown())
+        for k, identity in enumerate(self._identities):
+            if k not in self._gone:
+                self._router.send_multipart([identity, *frames])
+        # a worker that computes in a run that was given up does not listen: no reason to wait for it
+        stubborn = self._protocol.state is sp.State.FAILED and not self._all_quiet()
+        deadline = time.monotonic() + (0.0 if stubborn else _LEAVE)
+        killed = False
+        poller = zmq.Poller()
+        poller.register(self._launcher.fileno(), zmq.POLLIN)
+        while len(self._gone) < self._plan.partitions:
+            left = deadline - time.monotonic()
+            if left <= 0 and not killed:
+                for k, pid in self._pids.items():
+                    if k not in self._gone:
+                        self._launcher.kill(pid)
+                killed, deadline = True, time.monotonic() + _LEAVE
+            elif left <= 0:
+                return False
+            if poller.poll(max(0, int(1000 * left))):
+                for message in self._launcher.receive():
+                    self._take_launcher(message)
+        return True
+
+
+def _describe_exit(status: int) -> str:
+    if status < 0:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = "unknown"
+        return f"was killed by signal {-status} ({name})"
+    return f"ended with exit status {status}"
+
+
+def pickle_plan(plan: Plan) -> bytes:
+    """Pickle a Plan for the workers.
+
+    Raises
+    ------
+    UnpicklableError
+        Names the process and the argument that cannot be pickled.
+    """
+    try:
+        return bytes(cloudpickle.dumps(plan, protocol=pickle.HIGHEST_PROTOCOL))
+    except Exception as error:
+        for spec in plan.processes:
+            _find_unpicklable(spec)
+        raise UnpicklableError(f"The plan cannot be sent to worker processes: {error}") from error
+
+
+def _find_unpicklable(spec: ProcessSpec) -> None:
+    suspects = [(f"argument '{k}'", v) for k, v in spec.proc_params._parameters.items()]
+    suspects += [(f"the initial value of Var '{v.name}'", v.init) for v in spec.vars]
+    suspects.append((f"model class {spec.model.__name__}", spec.model))
+    for what, value in suspects:
+        try:
+            cloudpickle.dumps(value)
+        except Exception as error:
+            raise UnpicklableError(
+                f"Process '{spec.name}' ({spec.class_name}): {what} of type {type(value).__name__} cannot be sent to "
+                f"a worker process: {error}. Pass what is needed to make it inside the model, or run with "
+                "launcher='inline'."
+            ) from error

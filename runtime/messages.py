@@ -1,0 +1,248 @@
+"""Messages of the control plane, between the service and its workers.
+
+On the wire a message is a msgpack list ``[version, kind, fields]`` in the first frame, followed by the
+raw buffers it carries. Plans and exceptions are pickled; they travel only between the host and workers
+that it started itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgpack
+
+from lahar.processes.errors import RemoteProtocolError
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Message:
+    """Base of control messages; `buffers`, where there is one, holds raw frames."""
+
+    kind: ClassVar[str] = ""
+
+
+# --- service to worker ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Build(Message):
+    """Build partition `part` of the pickled Plan; `peers` are the data addresses by partition."""
+
+    peers: list[str]
+    buffers: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class RunPhase(Message):
+    """Execute one phase (lockstep)."""
+
+    phase: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Grant(Message):
+    """Run up to and including time step `step` (elastic)."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Hold(Message):
+    """Finish the present time step, begin no other, and say which one it is."""
+
+
+@dataclass(frozen=True)
+class Get(Message):
+    """Send the values of Vars; an empty list means all of them."""
+
+    request: int
+    vars: list[int]
+
+
+@dataclass(frozen=True)
+class Set(Message):
+    """Set one Var."""
+
+    request: int
+    var: int
+    header: list[Any]
+    buffers: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Count(Message):
+    """Send the numbers of messages sent to other workers."""
+
+    request: int
+
+
+@dataclass(frozen=True)
+class Abort(Message):
+    """Give up the run at once."""
+
+
+@dataclass(frozen=True)
+class Shutdown(Message):
+    """End."""
+
+
+# --- worker to service ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hello(Message):
+    """The worker is up; peers reach it at `address`."""
+
+    pid: int
+    address: str
+
+
+@dataclass(frozen=True)
+class Built(Message):
+    """All models are built."""
+
+
+@dataclass(frozen=True)
+class PhaseDone(Message):
+    """A phase is done; `needs` are the flags of what actors ask for."""
+
+    step: int
+    phase: int
+    needs: int
+
+
+@dataclass(frozen=True)
+class Reached(Message):
+    """The granted time step is done."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Wish(Message):
+    """A model asked for pause or stop (flag `need`) in time step `step`, which is done."""
+
+    step: int
+    need: int
+
+
+@dataclass(frozen=True)
+class Holding(Message):
+    """The worker begins no time step after `step`."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Progress(Message):
+    """The worker has begun time step `step`."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Values(Message):
+    """Answer to `Get`: Var ids, headers, and the number of buffers of each."""
+
+    request: int
+    vars: list[int]
+    headers: list[Any]
+    counts: list[int]
+    buffers: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Counted(Message):
+    """Answer to `Count`: [channel id, messages, bytes] for each outgoing channel."""
+
+    request: int
+    channels: list[list[int]]
+
+
+@dataclass(frozen=True)
+class SetDone(Message):
+    """The Var is set."""
+
+    request: int
+
+
+@dataclass(frozen=True)
+class Refused(Message):
+    """A Get or Set failed and changed nothing; the pickled exception is in the buffer."""
+
+    request: int
+    buffers: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Failed(Message):
+    """Models raised; the pickled list of failures (or one LaharError) is in the buffer."""
+
+    step: int
+    buffers: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Aborted(Message):
+    """The run was given up; Vars can still be read."""
+
+    step: int
+
+
+KINDS: dict[str, type[Message]] = {cls.__name__: cls for cls in Message.__subclasses__()}
+_TYPES = {
+    "int": int,
+    "str": str,
+    "list[int]": list,
+    "list[str]": list,
+    "list[Any]": list,
+    "list[list[int]]": list,
+}
+_FIELDS: dict[str, list[tuple[str, type]]] = {
+    name: [(f.name, _TYPES[str(f.type)]) for f in dataclasses.fields(cls) if f.name != "buffers"]
+    for name, cls in KINDS.items()
+}
+_HAS_BUFFERS = {n for n, c in KINDS.items() if any(f.name == "buffers" for f in dataclasses.fields(c))}
+
+
+def encode(message: Message) -> list[Any]:
+    """Return the frames of a message."""
+    name = type(message).__name__
+    fields = [getattr(message, field) for field, _ in _FIELDS[name]]
+    frames = [msgpack.packb([VERSION, name, fields])]
+    if name in _HAS_BUFFERS:
+        frames.extend(message.buffers)  # type: ignore[attr-defined]
+    return frames
+
+
+def decode(frames: list[Any]) -> Message:
+    """Return the message in `frames`.
+
+    Raises
+    ------
+    RemoteProtocolError
+        The frames are not a message of this version.
+    """
+    try:
+        version, name, values = msgpack.unpackb(frames[0], strict_map_key=False)
+        if version != VERSION:
+            raise ValueError(f"protocol version {version!r}, expected {VERSION}")
+        fields = _FIELDS[name]
+        if len(values) != len(fields) or (len(frames) > 1 and name not in _HAS_BUFFERS):
+            raise ValueError(f"wrong number of fields in {name}")
+        for (field, kind), value in zip(fields, values, strict=True):
+            if type(value) is not kind:
+                raise ValueError(f"{name}.{field} is {value!r}")
+        arguments = dict(zip((field for field, _ in fields), values, strict=True))
+        if name in _HAS_BUFFERS:
+            arguments["buffers"] = tuple(frames[1:])
+        return KINDS[name](**arguments)
+    except RemoteProtocolError:
+        raise
+    except Exception as error:  # msgpack raises many kinds
+        raise RemoteProtocolError(f"not a control message: {error}") from error

@@ -1,0 +1,50 @@
+"""How long a network runs."""
+
+from __future__ import annotations
+
+from lahar.processes.errors import ValidationError
+
+
+class AbstractRunCondition:
+    """Base of run conditions.
+
+    Attributes
+    ----------
+    blocking : bool
+        Whether `run` returns only when the run has ended.
+    """
+
+    def __init__(self, blocking: bool) -> None:
+        self.blocking = blocking
+
+
+class RunSteps(AbstractRunCondition):
+    """Run a number of time steps.
+
+    Parameters
+    ----------
+    num_steps : int
+        0 or more.
+    blocking : bool
+        Return from `run` at once if False; `wait` waits for the end.
+
+    Raises
+    ------
+    ValidationError
+        `num_steps` is negative or no integer.
+    """
+
+    def __init__(self, num_steps: int, blocking: bool = True) -> None:
+        if isinstance(num_steps, bool) or not hasattr(num_steps, "__index__") or num_steps < 0:
+            raise ValidationError(
+                f"a non-negative integer expected, not {num_steps!r}.", "RunSteps.num_steps"
+            )
+        super().__init__(blocking)
+        self.num_steps = int(num_steps)
+
+
+class RunContinuous(AbstractRunCondition):
+    """Run until `pause` or `stop`; never blocks."""
+
+    def __init__(self) -> None:
+        super().__init__(blocking=False)

@@ -1,0 +1,323 @@
+"""The Runtime: starts a compiled network and is what `Process.run` talks to."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+
+from lahar.compiler import Plan, network_processes
+from lahar.processes.errors import ArgumentTypeError, StateError, ValidationError
+from lahar.processes.process import AbstractProcess
+
+from .inline import InlineNetwork
+from .outcome import Outcome
+from .progress import progress_bar
+from .run_conditions import AbstractRunCondition, RunContinuous, RunSteps
+from .sequencer import Need
+
+_open: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+class Runtime:
+    """Runs a Plan.
+
+    Parameters
+    ----------
+    exe : Plan
+        What `lahar.compiler.compile` returned.
+    message_infrastructure_type : optional
+        Accepted for compatibility; the Plan says how the network is launched.
+    loglevel : int
+
+    Notes
+    -----
+    As a context manager, entering builds the network and leaving stops it. Methods may be called from
+    any thread.
+    """
+
+    def __init__(self, exe: Plan, message_infrastructure_type: Any = None, loglevel: int = 30) -> None:
+        if not isinstance(exe, Plan):
+            raise ArgumentTypeError(
+                f"Runtime takes a Plan (see lahar.compiler.compile), not {type(exe).__name__}."
+            )
+        del message_infrastructure_type
+        self.plan = exe
+        self.loglevel = loglevel
+        self.num_steps = 0
+        self._network: Any = None
+        self._is_initialized = False
+        self._is_started = False
+        self._is_running = False
+        self._closed = ""
+        self._final: dict[int, Any] = {}
+        self._names = {v.id: f"{p.name}.{v.name}" for p in exe.processes for v in p.vars}
+        self._statistics: dict[int, tuple[int, int]] = {}
+        self._workers: dict[int, int] = {}
+        self._lock = threading.RLock()
+        self._recorders: list[Any] = []
+        self._step = 0
+
+    # --- life ---------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the network has been stopped or has failed."""
+        return bool(self._closed)
+
+    @property
+    def closed_because(self) -> str:
+        return self._closed
+
+    @property
+    def step(self) -> int:
+        """Last time step that every actor has completed (while paused)."""
+        return self._step
+
+    def initialize(self, node_cfg_idx: int = 0) -> None:
+        """Start the workers and build all models.
+
+        Raises
+        ------
+        ModelError
+            The constructor of a model raised.
+        """
+        del node_cfg_idx
+        with self._lock:
+            if self._is_initialized:
+                return
+            if self.plan.launcher == "inline":
+                self._network = InlineNetwork(self.plan)
+            else:
+                from .local import LocalNetwork
+
+                self._network = LocalNetwork(self.plan)
+            _open.add(self)
+            try:
+                outcome = self._network.open()
+            except BaseException:
+                self._close("could not be started")
+                raise
+            if outcome.failed:
+                self._close("could not be built")
+                outcome.raise_if_failed()
+            self._workers = self._network.workers()
+            self._is_initialized = True
+
+    def start(self, run_condition: AbstractRunCondition) -> None:
+        """Run the network.
+
+        Raises
+        ------
+        StateError
+            The network is running or has been stopped.
+        ModelError, WorkerDiedError, DeadlockError
+            The run failed (if it is blocking; else `wait`, `pause` or `stop` raise).
+        """
+        if not isinstance(run_condition, (RunSteps, RunContinuous)):
+            raise ValidationError(f"RunSteps or RunContinuous expected, not {run_condition!r}.", "condition")
+        with self._lock:
+            if not self._is_initialized and not self._closed:
+                raise StateError("The runtime has not been initialised: call initialize() first.")
+            self._refuse_closed("run")
+            self._collect()
+            if self._is_running:
+                raise StateError(
+                    "The network is running; call wait(), pause() or stop() before running it again."
+                )
+            steps = run_condition.num_steps if isinstance(run_condition, RunSteps) else None
+            for process in self._recorders:
+                process.check_capacity(self.step, steps)
+            self.num_steps = sys.maxsize if steps is None else steps
+            self._is_started = self._is_running = True
+            shown = self.plan.progress
+            with progress_bar(shown if run_condition.blocking else False, self._network, steps):
+                try:
+                    self._network.start(steps, run_condition.blocking)
+                    if run_condition.blocking:
+                        self._finish(self._await())
+                except KeyboardInterrupt:
+                    self._network.halt()
+                    self._finish(self._await())
+                    raise
+
+    def wait(self) -> None:
+        """Wait until a non-blocking run has ended."""
+        with self._lock:
+            if self._is_running:
+                self._finish(self._await())
+
+    def pause(self) -> None:
+        """End the run after a time step that is the same for every actor."""
+        if self._is_running:
+            self._network.halt()
+        self.wait()
+
+    def stop(self) -> None:
+        """End the run and the network; Vars stay readable."""
+        if self._closed or self._network is None:
+            return
+        if self._is_running:
+            self._network.halt()
+        with self._lock:
+            try:
+                self.wait()
+            finally:
+                if not self._closed:
+                    self._close("was stopped")
+
+    def _await(self) -> Outcome:
+        while True:
+            outcome: Outcome | None = self._network.join(0.5)
+            if outcome is not None:
+                return outcome
+
+    def _collect(self) -> None:
+        """Notice the end of a non-blocking run."""
+        if self._is_running:
+            outcome = self._network.join(0)
+            if outcome is not None:
+                self._finish(outcome)
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._is_running = False
+        self._step = outcome.step
+        if outcome.failed:
+            self._close("has failed")
+            outcome.raise_if_failed()
+        elif outcome.wish is Need.STOP:
+            self._close("was stopped by a model")
+
+    def _close(self, why: str) -> None:
+        """Keep what can be read, end the workers, and remember why."""
+        network, self._closed = self._network, why
+        self._is_running = self._is_started = False
+        try:
+            if self._is_initialized:
+                self._statistics = network.statistics()
+                self._final = network.snapshot()
+        finally:
+            network.close()
+            self._is_initialized = False
+            _open.discard(self)
+
+    def _refuse_closed(self, verb: str) -> None:
+        if self._closed:
+            raise StateError(
+                f"Cannot {verb}: the network {self._closed}. Its Vars and recorded data remain readable; "
+                "create_runtime(run_cfg=...) starts it anew from the initial values."
+            )
+
+    def __enter__(self) -> Runtime:
+        self.initialize()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    # --- Vars ---------------------------------------------------------------------------------
+
+    def get_var(self, var_id: int, idx: Any = None) -> Any:
+        """Return the value of a Var (a copy).
+
+        Raises
+        ------
+        StateError
+            The network is running, or the Var is not held by any model.
+        """
+        with self._lock:
+            self._check_idle("read", var_id)
+            if self._closed:
+                if var_id not in self._final:
+                    raise StateError(
+                        f"Var '{self._names[var_id]}' is not available: the network {self._closed} and the worker "
+                        "that held it is gone."
+                    )
+                kept = self._final[var_id]
+                value = kept.copy() if hasattr(kept, "copy") else kept
+            else:
+                value = self._network.get(var_id)
+        return value if idx is None else value[idx]
+
+    def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
+        """Set the value of a Var; see `Var.set`."""
+        with self._lock:
+            self._check_idle("set", var_id)
+            self._refuse_closed("set a Var")
+            if idx is not None:
+                whole = self._network.get(var_id)
+                whole[idx] = value
+                value = whole
+            elif not isinstance(value, str) and value is not None and not hasattr(value, "tocsr"):
+                value = np.asarray(value)
+            self._network.set(var_id, value)
+
+    def _check_idle(self, verb: str, var_id: int) -> None:
+        if var_id not in self._names:
+            raise StateError(
+                f"Cannot {verb} a Var that no model of this network holds (a Var of a hierarchical Process must "
+                "alias one of a sub process)."
+            )
+        self._collect()
+        if self._is_running:
+            raise StateError(
+                f"Cannot {verb} Var '{self._names[var_id]}' while the network is running: call pause() or wait() first."
+            )
+
+    # --- what happened ------------------------------------------------------------------------
+
+    def channel_counts(self) -> dict[str, tuple[int, int]]:
+        """Return messages and payload bytes sent so far on every channel between partitions, by name."""
+        with self._lock:
+            counts = self._statistics if self._closed else self._network.statistics()
+        return {self.plan.channel_name(self.plan.channels[k]): v for k, v in sorted(counts.items())}
+
+    def worker_pids(self) -> dict[int, int]:
+        """Return the OS process id of each partition's worker."""
+        return dict(self._workers)
+
+
+def compile_network(process: AbstractProcess, run_cfg: Any, compile_config: Any = None) -> Plan:
+    """Compile for a process: sets no runtime."""
+    from lahar.compiler import compile as compile_plan
+
+    _refuse_running(process)
+    return compile_plan(process, run_cfg, compile_config)
+
+
+def start_network(
+    process: AbstractProcess, run_cfg: Any, executable: Plan | None, compile_config: Any
+) -> Runtime:
+    """Compile if needed, make a Runtime, hand it to every Process of the network, and build the models."""
+    if executable is None:
+        if run_cfg is None:
+            raise ValidationError("pass run_cfg, for example Loihi2SimCfg(), or an executable.", "run_cfg")
+        executable = compile_network(process, run_cfg, compile_config)
+    runtime = Runtime(executable, loglevel=process._log_config.level)
+    members = network_processes(process)
+    runtime._recorders = [p for p in members if hasattr(p, "check_capacity")]
+    runtime.initialize()
+    for member in members:
+        member.runtime = runtime
+    return runtime
+
+
+def _refuse_running(process: AbstractProcess) -> None:
+    for member in network_processes(process):
+        runtime = member.runtime
+        if runtime is not None and not runtime.is_closed:
+            raise StateError(
+                f"Process '{member.name}' belongs to a network that has been started. stop() it before it is "
+                "compiled again or extended."
+            )
+
+
+@atexit.register
+def _stop_all() -> None:
+    for runtime in list(_open):
+        if runtime._network is not None:
+            runtime._network.close()

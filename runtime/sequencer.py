@@ -1,0 +1,88 @@
+"""The order of phases in a run: a pure state machine, used by the service (lockstep) and by workers.
+
+========== ==========================================================================================
+phase      who takes part
+========== ==========================================================================================
+SPK        every actor, every time step
+PRE_MGMT   if an actor had both `lrn_guard` and `pre_guard`; then every actor whose `pre_guard` is true
+LRN        after PRE_MGMT, or if an actor's `lrn_guard` was true
+POST_MGMT  if an actor's `post_guard` was true
+========== ==========================================================================================
+
+What actors ask for is remembered until it is served, in this order: PRE_MGMT, LRN, POST_MGMT, pause,
+stop. An actor that asks for pause or stop gives up its own wish for phases of that step.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+from lahar.processes.model import Phase
+
+
+class Need(IntFlag):
+    """What actors ask for at the end of a phase."""
+
+    NOTHING = 0
+    PRE = 1
+    LRN = 2
+    POST = 4
+    PAUSE = 8
+    STOP = 16
+
+
+_SERVED = ((Need.PRE, Phase.PRE_MGMT), (Need.LRN, Phase.LRN), (Need.POST, Phase.POST_MGMT))
+_PHASES = int(Need.PRE | Need.LRN | Need.POST)
+
+
+class Sequencer:
+    """Decides which phase comes next.
+
+    Attributes
+    ----------
+    step : int
+        Present time step; 0 before the first.
+    limit : int
+        Last time step to execute.
+    """
+
+    def __init__(self) -> None:
+        self.step = 0
+        self.limit = 0
+        self._open = 0
+
+    def add(self, needs: int) -> None:
+        """Remember what was asked for at the end of a phase."""
+        self._open |= needs
+
+    @property
+    def wish(self) -> Need:
+        """A request for pause or stop that waits to be served (pause first)."""
+        if self._open & Need.PAUSE:
+            return Need.PAUSE
+        return Need.STOP if self._open & Need.STOP else Need.NOTHING
+
+    def take_wish(self) -> Need:
+        """Return the request that is served now and forget it."""
+        wish = self.wish
+        self._open &= ~int(wish)
+        return wish
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether all phases of the present step are done."""
+        return not self._open & _PHASES
+
+    def next(self) -> Phase | None:
+        """Return the next phase, having advanced `step` if it is SPK; None when the run halts here."""
+        needs = self._open
+        if needs:
+            for need, phase in _SERVED:
+                if needs & need:
+                    self._open = needs & ~int(need)
+                    return phase
+            return None
+        if self.step >= self.limit:
+            return None
+        self.step += 1
+        return Phase.SPK

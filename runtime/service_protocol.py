@@ -1,0 +1,261 @@
+"""The service's side of the protocol: a pure state machine, messages and events in, actions out.
+
+States:
+
+=========== ==================================================================================
+CONNECTING  waits for the hello of every worker
+BUILDING    waits until every worker has built its models
+IDLE        between runs; all workers have completed the same time step
+LOCKSTEP    every worker executes the same phase; the next one begins when all have finished
+RUNNING     workers advance by themselves up to a granted time step (elastic)
+HOLDING     workers are being asked where they are, to agree on the last time step of the run
+FAILED      a model raised or a worker died
+=========== ==================================================================================
+
+A pause in elastic mode: `Hold` makes every worker name the time step beyond which it does not go; the
+largest of them is granted to all. No worker has gone further and all can get there, so the network halts
+in a consistent cut.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from lahar.processes.errors import LocalProtocolError, RemoteProtocolError
+
+from . import messages as m
+from .sequencer import Need, Sequencer
+
+ENDLESS = sys.maxsize
+
+
+class State(Enum):
+    """See the module's table."""
+
+    CONNECTING = auto()
+    BUILDING = auto()
+    IDLE = auto()
+    LOCKSTEP = auto()
+    RUNNING = auto()
+    HOLDING = auto()
+    FAILED = auto()
+
+
+# --- events from the host -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run `steps` time steps; None: until halted."""
+
+    steps: int | None
+
+
+@dataclass(frozen=True)
+class HaltRun:
+    """End the run after the present time step."""
+
+
+@dataclass(frozen=True)
+class WorkerLost:
+    """The OS process of a worker has ended."""
+
+    worker: int
+
+
+# --- actions for the shell ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ToAll:
+    """Send a message to every worker."""
+
+    message: m.Message
+
+
+@dataclass(frozen=True)
+class SendPlans:
+    """Send every worker its `Build`."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """All models are built."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run is over: every actor has completed `step`."""
+
+    step: int
+    wish: Need
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The network has failed; workers are told to give up."""
+
+
+Action = ToAll | SendPlans | Opened | Ended | Broken
+HostEvent = Run | HaltRun | WorkerLost
+
+_S = State
+#: Messages that workers may send in each state; `Progress` and answers to requests may come at any time.
+EXPECTED: dict[State, frozenset[type]] = {
+    _S.CONNECTING: frozenset({m.Hello}),
+    _S.BUILDING: frozenset({m.Built, m.Failed}),
+    _S.IDLE: frozenset(),
+    _S.LOCKSTEP: frozenset({m.PhaseDone, m.Failed}),
+    _S.RUNNING: frozenset({m.Reached, m.Wish, m.Failed}),
+    _S.HOLDING: frozenset({m.Holding, m.Reached, m.Wish, m.Failed}),
+    _S.FAILED: frozenset({m.Hello, m.Built, m.PhaseDone, m.Reached, m.Wish, m.Holding, m.Failed, m.Aborted}),
+}
+
+
+class ServiceProtocol:
+    """State of the service of one network.
+
+    Parameters
+    ----------
+    workers : int
+        Number of workers.
+    sync : {"lockstep", "elastic"}
+
+    Attributes
+    ----------
+    state : State
+    step : int
+        Last time step begun by a worker, as far as the service knows.
+    phase : int
+        Phase being executed (lockstep), or 0.
+    """
+
+    def __init__(self, workers: int, sync: str) -> None:
+        self.state = State.CONNECTING
+        self.step = 0
+        self.phase = 0
+        self._all = frozenset(range(workers))
+        self._sync = sync
+        self._sequencer = Sequencer()
+        self._answered: set[int] = set()
+        self._held: dict[int, int] = {}
+        self._wish = Need.NOTHING
+
+    # --- host ---------------------------------------------------------------------------------
+
+    def tell(self, event: HostEvent) -> list[Action]:
+        """Take an event from the host."""
+        if isinstance(event, WorkerLost):
+            return self._break()
+        if isinstance(event, HaltRun):
+            return self._halt()
+        if self.state is not State.IDLE:
+            raise LocalProtocolError(f"a run was asked for in state {self.state.name}")
+        limit = ENDLESS if event.steps is None else self._sequencer.step + event.steps
+        self._sequencer.limit = limit
+        self._answered.clear()
+        if event.steps == 0:
+            return [Ended(self._sequencer.step, Need.NOTHING)]
+        if self._sync == "lockstep":
+            self.state = State.LOCKSTEP
+            return self._next_phase()
+        self.state = State.RUNNING
+        return [ToAll(m.Grant(limit))]
+
+    def _halt(self) -> list[Action]:
+        if self.state is State.LOCKSTEP:
+            self._sequencer.limit = self._sequencer.step
+        elif self.state is State.RUNNING:
+            return self._hold()
+        return []
+
+    # --- workers --------------------------------------------------------------------------------
+
+    def receive(self, worker: int, message: m.Message) -> list[Action]:
+        """Take a message of a worker.
+
+        Raises
+        ------
+        RemoteProtocolError
+            The message is impossible in this state, or the worker has sent it already.
+        """
+        if isinstance(message, m.Progress):
+            self.step = max(self.step, message.step)
+            return []
+        if type(message) not in EXPECTED[self.state]:
+            raise RemoteProtocolError(
+                f"worker {worker} sent {type(message).__name__} in state {self.state.name}"
+            )
+        if self.state is State.FAILED:
+            if isinstance(message, m.Aborted):
+                self.step = max(self.step, message.step)
+            return []
+        match message:
+            case m.Failed():
+                self.step = max(self.step, message.step)
+                return self._break()
+            case m.Holding():
+                return self._holding(worker, message.step)
+            case m.Wish():
+                self._wish = min(self._wish or Need.STOP, Need(message.need))
+                return self._hold() if self.state is State.RUNNING else []
+            case m.Reached() if self.state is State.HOLDING:
+                return []  # sent before the worker saw Hold; its Holding follows
+        if worker in self._answered:
+            raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__} twice")
+        self._answered.add(worker)
+        if isinstance(message, m.PhaseDone):
+            self._sequencer.add(message.needs)
+        if self._answered != self._all:
+            return []
+        self._answered.clear()
+        match message:
+            case m.Hello():
+                self.state = State.BUILDING
+                return [SendPlans()]
+            case m.Built():
+                self.state = State.IDLE
+                return [Opened()]
+            case m.PhaseDone():
+                return self._next_phase()
+            case m.Reached():
+                self._sequencer.step = self.step = message.step
+                return self._end(self._wish)
+        raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__}")
+
+    # --- steps ------------------------------------------------------------------------------------
+
+    def _next_phase(self) -> list[Action]:
+        phase = self._sequencer.next()
+        self.step = self._sequencer.step
+        if phase is None:
+            self.phase = 0
+            return self._end(self._sequencer.take_wish())
+        self.phase = int(phase)
+        return [ToAll(m.RunPhase(int(phase), self.step))]
+
+    def _end(self, wish: Need) -> list[Action]:
+        self.state = State.IDLE
+        self._wish = Need.NOTHING
+        return [Ended(self._sequencer.step, wish)]
+
+    def _hold(self) -> list[Action]:
+        self.state = State.HOLDING
+        self._answered.clear()
+        self._held.clear()
+        return [ToAll(m.Hold())]
+
+    def _holding(self, worker: int, step: int) -> list[Action]:
+        self._held[worker] = step
+        if len(self._held) < len(self._all):
+            return []
+        self.state = State.RUNNING
+        return [ToAll(m.Grant(max(self._held.values())))]
+
+    def _break(self) -> list[Action]:
+        if self.state is State.FAILED:
+            return []
+        self.state = State.FAILED
+        return [ToAll(m.Abort()), Broken()]

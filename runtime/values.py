@@ -1,0 +1,151 @@
+"""Values of Vars: how they are read from a model, assigned, and put on the wire.
+
+A model may hold an array, a number, a string, None or a sparse matrix. Arrays travel as one raw buffer
+in their own memory order; nothing is ever sent element by element.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lahar.compiler.plan import VarSpec
+from lahar.processes.errors import DtypeError, RemoteProtocolError, ShapeError
+
+_NUMERIC = "biufc"
+_MAX_DIMENSIONS = 32
+
+
+def read(model: Any, var: VarSpec) -> Any:
+    """Return the value of a Var: an array for anything numeric, else str, None or a CSR matrix.
+
+    The array is the model's own; callers that keep it must copy.
+    """
+    value = getattr(model, var.name)
+    if isinstance(value, np.ndarray) or value is None or isinstance(value, str) or hasattr(value, "tocsr"):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in _NUMERIC:
+        raise DtypeError(
+            f"Var '{model.process_name}.{var.name}' holds a {type(value).__name__}; it cannot be read."
+        )
+    return np.full(var.shape, array) if array.ndim == 0 else array
+
+
+def as_array(model: Any, var: VarSpec) -> Any:
+    """Return the value of a numeric Var as an array of the Var's shape (sparse matrices made dense)."""
+    value = getattr(model, var.name)
+    if type(value) is np.ndarray:
+        return value
+    value = read(model, var)
+    if hasattr(value, "tocsr"):
+        return value.toarray()
+    if not isinstance(value, np.ndarray):
+        raise DtypeError(f"Var '{model.process_name}.{var.name}' is not numeric; a RefPort cannot reach it.")
+    return value
+
+
+def assign(model: Any, var: VarSpec, value: Any) -> None:
+    """Set a Var in place, cast as by numpy assignment.
+
+    Raises
+    ------
+    ShapeError, DtypeError
+        `value` does not fit; the model is unchanged.
+    """
+    present = getattr(model, var.name)
+    where = f"Var '{model.process_name}.{var.name}'"
+    if isinstance(value, str) or value is None:
+        if var.type_class is not str:
+            raise DtypeError(f"{where} holds numbers, not {value!r}.")
+        setattr(model, var.name, value)
+        return
+    if var.type_class is str:
+        raise DtypeError(f"{where} holds a string, not {type(value).__name__}.")
+    if hasattr(value, "tocsr") or hasattr(present, "tocsr"):
+        raise DtypeError(f"{where}: sparse values cannot be set.")
+    array = np.asarray(value)
+    if array.dtype.kind not in _NUMERIC:
+        raise DtypeError(f"{where} holds numbers, not {array.dtype}: {value!r}.")
+    if array.shape != var.shape and array.size != 1:
+        raise ShapeError(f"{where} has shape {var.shape}; the value given has shape {array.shape}.")
+    if isinstance(present, np.ndarray):
+        present[...] = (
+            array if array.shape == present.shape or array.size == 1 else array.reshape(present.shape)
+        )
+    else:
+        number = array.reshape(-1)[0]
+        kind = var.type_class if var.type_class in (int, float, bool) else type(present)
+        setattr(model, var.name, kind(number))
+
+
+def snapshot(model: Any, var: VarSpec) -> Any:
+    """Return what is needed to undo an assignment."""
+    value = getattr(model, var.name)
+    return value.copy() if hasattr(value, "copy") else value
+
+
+def restore(model: Any, var: VarSpec, saved: Any) -> None:
+    """Undo an assignment."""
+    present = getattr(model, var.name)
+    if isinstance(present, np.ndarray) and isinstance(saved, np.ndarray) and present.shape == saved.shape:
+        present[...] = saved
+    else:
+        setattr(model, var.name, saved)
+
+
+# --- wire -----------------------------------------------------------------------------------
+
+Header = list[Any]
+
+
+def encode(value: Any) -> tuple[Header, list[Any]]:
+    """Return a msgpack-able header and the raw buffers of a value."""
+    if value is None or isinstance(value, str):
+        return ["text", value], []
+    if hasattr(value, "tocsr"):
+        csr = value.tocsr()
+        parts = [encode(a) for a in (csr.data, csr.indices, csr.indptr)]
+        return ["csr", list(csr.shape), [h for h, _ in parts]], [b for _, bs in parts for b in bs]
+    array = np.asarray(value)
+    fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+    flat = array.T if fortran else np.ascontiguousarray(array)
+    return ["array", array.dtype.str, list(array.shape), fortran], [flat.reshape(-1).view(np.uint8).data]
+
+
+def decode(header: Any, buffers: list[Any]) -> Any:
+    """Rebuild a value that owns its memory.
+
+    Raises
+    ------
+    RemoteProtocolError
+        Header and buffers do not describe a value.
+    """
+    try:
+        kind = header[0]
+        if kind == "text":
+            text = header[1]
+            if text is not None and not isinstance(text, str):
+                raise ValueError("no text")
+            return text
+        if kind == "csr":
+            from scipy.sparse import csr_matrix
+
+            parts = [decode(h, [b]) for h, b in zip(header[2], buffers, strict=True)]
+            return csr_matrix(tuple(parts), shape=tuple(header[1]))
+        if kind != "array":
+            raise ValueError(f"unknown kind {kind!r}")
+        dtype, shape, fortran = np.dtype(header[1]), tuple(header[2]), header[3]
+        if dtype.kind not in _NUMERIC or dtype.hasobject or len(shape) > _MAX_DIMENSIONS:
+            raise ValueError(f"dtype {dtype}")
+        if any(type(n) is not int or n < 0 for n in shape):
+            raise ValueError(f"shape {shape}")
+        (buffer,) = buffers
+        if len(buffer) != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"{len(buffer)} bytes for shape {shape} of {dtype}")
+        flat = np.frombuffer(buffer, dtype).copy()
+        return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+    except (ValueError, TypeError, IndexError, KeyError) as error:
+        raise RemoteProtocolError(f"not a value: {error}") from error

@@ -1,0 +1,168 @@
+"""The data plane: batches of messages between two workers.
+
+A batch is a msgpack header ``[version, sender, messages, credits]`` and the payloads. `messages` holds
+``[channel, encoding, bytes]``, `credits` holds ``[channel, count]``. Payloads are concatenated in the
+second frame; large ones get a frame of their own and are not copied on sending.
+
+An array travels in the smallest of three encodings, chosen for each message: DENSE (raw), INDEX
+(positions of the elements that are 1, all others 0) or BITMAP (one bit for each element). Only exact
+bit patterns count: a -0.0 or a payload other than 1 travels as DENSE, so that results have the same bits
+however the network is partitioned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from lahar.processes.errors import RemoteProtocolError
+
+VERSION = 1
+DENSE, INDEX, BITMAP = 0, 1, 2
+_SMALL = 64  # bytes below which looking for a smaller encoding costs more than it saves
+_OWN_FRAME = 1 << 15  # bytes from which a copy costs more than another frame
+_UNSIGNED: dict[int, np.dtype[Any]] = {
+    1: np.dtype("u1"),
+    2: np.dtype("u2"),
+    4: np.dtype("u4"),
+    8: np.dtype("u8"),
+}
+
+
+@dataclass(frozen=True)
+class ChannelFormat:
+    """What a receiver knows of a channel beforehand."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+def _index_dtype(size: int) -> np.dtype[Any]:
+    return _UNSIGNED[1] if size <= 1 << 8 else _UNSIGNED[2] if size <= 1 << 16 else _UNSIGNED[4]
+
+
+def encode_array(array: np.ndarray[Any, Any]) -> tuple[int, Any]:
+    """Return (encoding, buffer) of a C-contiguous array."""
+    width = _UNSIGNED.get(array.dtype.itemsize)
+    if array.nbytes <= _SMALL or width is None:
+        return DENSE, array.tobytes()
+    bits = array.reshape(-1).view(width)
+    where = np.flatnonzero(bits)
+    one = np.ones(1, array.dtype).view(width)[0]
+    index = _index_dtype(bits.size)
+    small = min(where.size * index.itemsize, (bits.size + 7) // 8)
+    if small < array.nbytes and (bits[where] == one).all():
+        if where.size * index.itemsize <= (bits.size + 7) // 8:
+            return INDEX, where.astype(index).tobytes()
+        return BITMAP, np.packbits(bits != 0).tobytes()
+    return DENSE, array.reshape(-1).view(_UNSIGNED[1]).data
+
+
+def decode_array(encoding: int, buffer: Any, form: ChannelFormat) -> np.ndarray[Any, Any]:
+    """Return a new array.
+
+    Raises
+    ------
+    RemoteProtocolError
+        `buffer` is not an encoding of an array of this format.
+    """
+    size = form.size
+    if encoding == DENSE:
+        if len(buffer) != size * form.dtype.itemsize:
+            raise RemoteProtocolError(
+                f"{len(buffer)} bytes for an array of shape {form.shape} and {form.dtype}"
+            )
+        array: np.ndarray[Any, Any] = np.frombuffer(buffer, form.dtype).reshape(form.shape).copy()
+        return array
+    flat = np.zeros(size, form.dtype)
+    if encoding == INDEX:
+        index = _index_dtype(size)
+        if len(buffer) % index.itemsize or len(buffer) > size * index.itemsize:
+            raise RemoteProtocolError(f"{len(buffer)} bytes are no index list for {size} elements")
+        where = np.frombuffer(buffer, index)
+        if where.size and int(where.max()) >= size:
+            raise RemoteProtocolError(f"index {int(where.max())} in an array of {size} elements")
+        flat[where] = 1
+    elif encoding == BITMAP:
+        if len(buffer) != (size + 7) // 8:
+            raise RemoteProtocolError(f"{len(buffer)} bytes are no bitmap of {size} elements")
+        flat[np.unpackbits(np.frombuffer(buffer, np.uint8), count=size).view(bool)] = 1
+    else:
+        raise RemoteProtocolError(f"unknown encoding {encoding!r}")
+    return flat.reshape(form.shape)
+
+
+def encode_batch(
+    sender: int,
+    messages: list[tuple[int, np.ndarray[Any, Any]]],
+    credits: dict[int, int],  # noqa: A002
+) -> tuple[list[Any], list[int]]:
+    """Return the frames of a batch and the payload size of each message in bytes."""
+    entries: list[list[int]] = []
+    small: list[Any] = []
+    own: list[Any] = []
+    sizes: list[int] = []
+    for channel, array in messages:
+        encoding, buffer = encode_array(array)
+        size = len(buffer)
+        entries.append([channel, encoding, size])
+        sizes.append(size)
+        (own if size >= _OWN_FRAME else small).append(buffer)
+    header = msgpack.packb([VERSION, sender, entries, list(credits.items())])
+    return [header, b"".join(small), *own], sizes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A decoded batch."""
+
+    sender: int
+    messages: list[tuple[int, np.ndarray[Any, Any]]]
+    credits: list[tuple[int, int]]
+
+
+def decode_batch(frames: list[Any], formats: dict[int, ChannelFormat]) -> Batch:
+    """Return the batch in `frames`.
+
+    Raises
+    ------
+    RemoteProtocolError
+        Anything is not as it should be; nothing has been allocated beyond the known array sizes.
+    """
+    try:
+        version, sender, entries, credits = msgpack.unpackb(frames[0])  # noqa: A001
+        if version != VERSION or type(sender) is not int:
+            raise RemoteProtocolError(f"data protocol version {version!r}, expected {VERSION}")
+        shared, own = memoryview(frames[1]), iter(frames[2:])
+        position = 0
+        messages = []
+        for channel, encoding, size in entries:
+            if type(size) is not int or size < 0:
+                raise RemoteProtocolError(f"a payload of {size!r} bytes")
+            if size >= _OWN_FRAME:
+                buffer = next(own)
+                if len(buffer) != size:
+                    raise RemoteProtocolError(f"a frame of {len(buffer)} bytes, announced {size}")
+            else:
+                buffer = shared[position : position + size]
+                position += size
+                if len(buffer) != size:
+                    raise RemoteProtocolError("the payload is shorter than announced")
+            messages.append((channel, decode_array(encoding, buffer, formats[channel])))
+        if position != len(shared) or next(own, None) is not None:
+            raise RemoteProtocolError("the payload is longer than announced")
+        given = [(channel, count) for channel, count in credits]
+        if any(type(channel) is not int or type(count) is not int or count < 1 for channel, count in given):
+            raise RemoteProtocolError("credits are not positive integers")
+        return Batch(sender, messages, given)
+    except RemoteProtocolError:
+        raise
+    except Exception as error:
+        raise RemoteProtocolError(f"not a batch of messages: {error!r}") from error

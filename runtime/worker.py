@@ -1,0 +1,384 @@
+"""The worker process: sockets and pickles around the engine and the worker's protocol."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import zmq
+
+from lahar.compiler.plan import ChannelSpec, Plan
+from lahar.processes.errors import LaharError, RemoteProtocolError
+from lahar.processes.model import Phase
+
+from . import messages as m
+from . import worker_protocol as wp
+from .actors import BuildError
+from .channels import Inbox, Outbox
+from .engine import Engine, Failure, Interrupted, build_failure
+from .peers import Peer
+from .scheduler import Call, Scheduler
+from .values import decode, encode
+from .wire import ChannelFormat, decode_batch
+
+_LOOK_UP = 0.0005  # seconds between looks at the sockets while there is always something to compute
+_PROGRESS = 0.1  # seconds between progress messages
+
+
+class Worker:
+    """Runs one partition.
+
+    Parameters
+    ----------
+    number : int
+        The partition.
+    control : str
+        Address of the service.
+    data : str
+        Address to which peers connect.
+    identity : bytes
+        Name under which the service knows this worker.
+    """
+
+    def __init__(self, number: int, control: str, data: str, identity: bytes) -> None:
+        self._number = number
+        self._protocol = wp.WorkerProtocol()
+        self._scheduler = Scheduler()
+        self._engine: Engine | None = None
+        self._context = zmq.Context(io_threads=1)
+        self._control = self._socket(zmq.DEALER)
+        self._control.setsockopt(zmq.IDENTITY, identity)
+        self._control.connect(control)
+        self._data = self._socket(zmq.PULL)
+        self._data.bind(data)
+        self._poller = zmq.Poller()
+        self._poller.register(self._control, zmq.POLLIN)
+        self._poller.register(self._data, zmq.POLLIN)
+        self._peers: dict[int, Peer] = {}
+        self._outboxes: dict[int, Outbox] = {}
+        self._inboxes: dict[int, Inbox] = {}
+        self._formats: dict[int, ChannelFormat] = {}
+        self._peer_sockets: dict[int, Any] = {}
+        self._todo: wp.Action | None = None
+        self._executing = False
+        self._ended = False
+        self._ticks = 0
+        self._next_look = self._next_progress = 0.0
+        self._send(m.Hello(os.getpid(), data))
+
+    def _socket(self, kind: int) -> Any:
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.LINGER, 0)
+        # credits bound what is under way; a high-water mark would only add a second, hidden limit
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        return socket
+
+    def _send(self, message: m.Message) -> None:
+        self._control.send_multipart(m.encode(message), copy=False)
+
+    # --- main loop ----------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Execute what the service asks for until it says to end."""
+        while not self._ended:
+            if self._todo is None:
+                self._poll(None)
+                continue
+            todo, self._todo = self._todo, None
+            if isinstance(todo, wp.BeginPhase):
+                self._run_phase(Phase(todo.phase), todo.step)
+            elif isinstance(todo, wp.Advance):
+                self._run_steps(todo.limit)
+        self._send_all_and_close()
+
+    def _send_all_and_close(self) -> None:
+        for socket in (self._control, self._data, *self._peer_sockets.values()):
+            socket.close()
+        self._context.term()
+
+    def _poll(self, timeout: int | None) -> None:
+        """Take everything that has arrived; wait for something if `timeout` (ms) allows."""
+        for socket, _ in self._poller.poll(timeout):
+            if socket is self._data:
+                self._take_data()
+            else:
+                self._take_control()
+
+    def _take_data(self) -> None:
+        while True:
+            try:
+                frames = self._data.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            batch = decode_batch(frames, self._formats)
+            for channel, message in batch.messages:
+                inbox = self._inboxes[channel]
+                if inbox.full:
+                    raise RemoteProtocolError(f"partition {batch.sender} overran channel {channel}")
+                inbox.deliver(message)
+            for channel, count in batch.credits:
+                self._outboxes[channel].add_credit(count)
+
+    def _take_control(self) -> None:
+        while not self._ended:
+            try:
+                frames = self._control.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._feed(m.decode(frames))
+
+    def _feed(self, event: wp.Event) -> None:
+        for action in self._protocol.receive(event):
+            match action:
+                case wp.Send():
+                    self._send(action.message)
+                case wp.BuildModels():
+                    self._build(action)
+                case wp.Access():
+                    self._access(action.message)
+                case wp.BeginPhase():
+                    self._todo = action
+                case wp.Advance():
+                    if self._executing:
+                        self._running.sequencer.limit = action.limit
+                    else:
+                        self._todo = action
+                case wp.Halt():
+                    sequencer = self._running.sequencer
+                    sequencer.limit = sequencer.step
+                    self._todo = None  # a grant that has not been begun
+                    self._send(m.Holding(sequencer.step))
+                case wp.GiveUp():
+                    self._todo = None
+                    if self._executing:
+                        raise Interrupted
+                    self._report_abort()
+                case wp.End():
+                    self._ended = True
+                    if self._executing:
+                        raise Interrupted
+
+    def _report_abort(self) -> None:
+        self._send(m.Aborted(self._engine.sequencer.step if self._engine else 0))
+
+    @property
+    def _running(self) -> Engine:
+        assert self._engine is not None
+        return self._engine
+
+    # --- building -------------------------------------------------------------------------------
+
+    def _build(self, action: wp.BuildModels) -> None:
+        plan: Plan | None = None
+        try:
+            plan = pickle.loads(action.plan[0])
+            self._connect(plan, action.peers)
+            self._engine = Engine(plan, self._number, self._scheduler, self._make_outbox, self._make_inbox)
+        except BuildError as error:
+            assert plan is not None
+            self._feed(wp.ModelsFailed(0, pack_failures([build_failure(error, plan)])))
+        except Exception as error:  # the plan does not unpickle: a module is missing in this process
+            failure = Failure(
+                f"worker {self._number}",
+                "Worker",
+                "build",
+                0,
+                f"{type(error).__name__}: {error}",
+                _format(error),
+                error,
+            )
+            self._feed(wp.ModelsFailed(0, pack_failures([failure])))
+        else:
+            self._feed(wp.ModelsBuilt())
+
+    def _connect(self, plan: Plan, addresses: list[str]) -> None:
+        part = plan.partition
+        for channel in plan.crossing():
+            a, b = part[channel.source[0]], part[channel.destination[0]]
+            if self._number in (a, b):
+                other = b if a == self._number else a
+                if other not in self._peers:
+                    socket = self._socket(zmq.PUSH)
+                    socket.connect(addresses[other])
+                    self._peer_sockets[other] = socket
+                    self._peers[other] = Peer(self._number, socket, plan.lookahead.get((self._number, other)))
+        self._part = part
+
+    def _make_outbox(self, channel: ChannelSpec, source: str, destination: str) -> Outbox:
+        peer = self._peers[self._part[channel.destination[0]]]
+        peer.add_channel(channel.capacity)
+        outbox = Outbox(self._scheduler, peer, channel.id, source, destination, channel.capacity)
+        self._outboxes[channel.id] = outbox
+        return outbox
+
+    def _make_inbox(self, channel: ChannelSpec, source: str, destination: str) -> Inbox:
+        peer = self._peers[self._part[channel.source[0]]]
+        dtype = np.dtype(channel.dtype)
+        inbox = Inbox(
+            self._scheduler, peer, channel.id, source, destination, channel.capacity, channel.shape, dtype
+        )
+        self._inboxes[channel.id] = inbox
+        self._formats[channel.id] = ChannelFormat(channel.shape, dtype)
+        return inbox
+
+    # --- executing --------------------------------------------------------------------------------
+
+    def _execute(self, advance: Any) -> bool:
+        """Run the scheduler; return False if the run cannot go on (reported already)."""
+        engine = self._running
+        error: LaharError | None = None
+        self._executing = True
+        try:
+            engine.scheduler.run(advance, self._wait)
+        except Interrupted:
+            pass
+        except LaharError as broken:
+            error = broken
+        finally:
+            self._executing = False
+        failures = engine.take_failures()
+        if failures or error is not None:
+            engine.scheduler.abandon()
+            report = pack_failures(failures) if failures else cloudpickle.dumps(error)
+            self._feed(wp.ModelsFailed(engine.sequencer.step, report))
+            return False
+        if self._protocol.state is wp.State.ABORTED:
+            self._report_abort()
+            return False
+        return not self._ended
+
+    def _run_phase(self, phase: Phase, step: int) -> None:
+        engine = self._running
+        engine.sequencer.step = step
+        calls: list[Iterable[Call] | None] = [None, engine.begin(phase, step)]
+        if self._execute(calls.pop):
+            needs = engine.end()
+            self._flush()
+            self._feed(wp.PhaseEnded(needs))
+
+    def _run_steps(self, limit: int) -> None:
+        engine = self._running
+        engine.sequencer.limit = limit
+        self._next_look = 0.0
+        if self._execute(self._next_calls):
+            self._flush()
+            self._feed(wp.StepsEnded(engine.sequencer.step, int(engine.sequencer.take_wish())))
+
+    def _next_calls(self) -> Iterable[Call] | None:
+        engine = self._running
+        calls = engine.next_calls()
+        if engine.phase is Phase.SPK:
+            self._tick()
+        return calls
+
+    def _tick(self) -> None:
+        """Between time steps: send what is due, and look at the sockets now and then."""
+        self._ticks += 1
+        for peer in self._peers.values():
+            if self._ticks % peer.batch_steps == 0:
+                peer.flush()
+        now = time.perf_counter()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_UP
+            self._flush()
+            self._poll(0)
+            if now >= self._next_progress:
+                self._next_progress = now + _PROGRESS
+                self._send(m.Progress(self._running.sequencer.step))
+
+    def _wait(self) -> None:
+        """Every unfinished actor waits: make one go on, or wait for messages of others."""
+        engine = self._running
+        if engine.quiet():
+            return
+        if engine.scheduler.failures:
+            raise Interrupted
+        if not self._peers:
+            engine.check_deadlock()
+        self._flush()
+        self._poll(None)
+
+    def _flush(self) -> None:
+        for peer in self._peers.values():
+            peer.flush()
+
+    # --- Vars -------------------------------------------------------------------------------------
+
+    def _access(self, message: m.Message) -> None:
+        request = message.request  # type: ignore[attr-defined]
+        try:
+            match message:
+                case m.Get():
+                    answer: m.Message = self._read(message)
+                case m.Set():
+                    self._running.set(message.var, decode(message.header, list(message.buffers)))
+                    answer = m.SetDone(request)
+                case _:
+                    counts = [[c, o.sent, o.sent_bytes] for c, o in self._outboxes.items()]
+                    answer = m.Counted(request, counts)
+        except Exception as error:
+            answer = m.Refused(request, (pack_error(error),))
+        self._send(answer)
+
+    def _read(self, message: m.Get) -> m.Values:
+        ids = message.vars or (self._engine.var_ids() if self._engine else [])
+        headers, counts, buffers = [], [], []
+        for var in ids:
+            header, parts = encode(self._running.get(var))
+            headers.append(header)
+            counts.append(len(parts))
+            buffers.extend(parts)
+        # not copied: no model runs before the service has got the values
+        return m.Values(message.request, ids, headers, counts, tuple(buffers))
+
+
+def pack_error(error: BaseException) -> bytes:
+    """Pickle an exception; one that does not survive the journey is replaced by its text."""
+    try:
+        packed: bytes = cloudpickle.dumps(error)
+        pickle.loads(packed)
+    except Exception:
+        return bytes(cloudpickle.dumps(LaharError(f"{type(error).__name__}: {error}")))
+    return packed
+
+
+def pack_failures(failures: list[Failure]) -> bytes:
+    """Pickle failures; exceptions that do not survive the journey are left out, their text remains."""
+    from dataclasses import replace
+
+    kept = []
+    for failure in failures:
+        try:
+            pickle.loads(cloudpickle.dumps(failure.error))
+        except Exception:
+            failure = replace(failure, error=None)  # noqa: PLW2901
+        kept.append(failure)
+    return bytes(cloudpickle.dumps(kept))
+
+
+def _format(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))
+
+
+def main(number: int, control: str, data: str, identity: bytes) -> int:
+    """Entry point of a forked worker; returns the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's to handle
+    try:
+        Worker(number, control, data, identity).serve()
+    except Exception as error:
+        print(f"lahar worker {number} (pid {os.getpid()}) failed:\n{_format(error)}", file=sys.stderr)
+        return 70
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0

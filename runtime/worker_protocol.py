@@ -1,0 +1,216 @@
+"""The worker's side of the protocol: a pure state machine, messages and events in, actions out.
+
+No sockets, no clocks, no models: a shell feeds it what arrives and what its engine has finished, and
+carries out what it returns. States:
+
+=========== ==================================================================================
+CONNECTED   has said hello, waits for its part of the Plan
+BUILDING    builds models
+IDLE        all actors have completed the same time step; Vars may be read and set
+IN_PHASE    executes one phase (lockstep)
+RUNNING     executes time steps up to a granted one (elastic)
+HELD        begins no further time step; waits for the last one of this run (elastic)
+ABORTED     the run was given up; Vars can be read, nothing else
+ENDED
+=========== ==================================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from lahar.processes.errors import LocalProtocolError, RemoteProtocolError
+
+from . import messages as m
+
+
+class State(Enum):
+    """See the module's table."""
+
+    CONNECTED = auto()
+    BUILDING = auto()
+    IDLE = auto()
+    IN_PHASE = auto()
+    RUNNING = auto()
+    HELD = auto()
+    ABORTED = auto()
+    ENDED = auto()
+
+
+# --- events from the engine -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelsBuilt:
+    """All models of the partition are built."""
+
+
+@dataclass(frozen=True)
+class PhaseEnded:
+    """The phase is done; `needs` is what the actors ask for."""
+
+    needs: int
+
+
+@dataclass(frozen=True)
+class StepsEnded:
+    """The engine halted after `step`; `wish` is a model's request for pause or stop, or 0."""
+
+    step: int
+    wish: int
+
+
+@dataclass(frozen=True)
+class ModelsFailed:
+    """Models raised; `report` is the pickled description."""
+
+    step: int
+    report: Any
+
+
+# --- actions for the shell ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send a message to the service."""
+
+    message: m.Message
+
+
+@dataclass(frozen=True)
+class BuildModels:
+    """Build models from the pickled Plan."""
+
+    plan: Any
+    peers: list[str]
+
+
+@dataclass(frozen=True)
+class BeginPhase:
+    """Execute a phase, then report `PhaseEnded`."""
+
+    phase: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Execute time steps up to `limit`, then report `StepsEnded`; replaces an earlier limit."""
+
+    limit: int
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Begin no further time step; answer `Holding` with the present one."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Read, set or count, as the message says, and send the answer."""
+
+    message: m.Message
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Unwind what is being executed; answer `Aborted`."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Close and exit."""
+
+
+Action = Send | BuildModels | BeginPhase | Advance | Halt | Access | GiveUp | End
+Event = m.Message | ModelsBuilt | PhaseEnded | StepsEnded | ModelsFailed
+
+_S = State
+_READ: dict[tuple[State, type], State] = {(s, e): s for s in (_S.IDLE, _S.ABORTED) for e in (m.Get, m.Count)}
+
+#: What may happen in each state and where it leads. Anything else is an error of whoever caused it.
+TRANSITIONS: dict[tuple[State, type], State] = {
+    (_S.CONNECTED, m.Build): _S.BUILDING,
+    (_S.BUILDING, ModelsBuilt): _S.IDLE,
+    (_S.BUILDING, ModelsFailed): _S.ABORTED,
+    (_S.IDLE, m.RunPhase): _S.IN_PHASE,
+    (_S.IDLE, m.Grant): _S.RUNNING,
+    (_S.IDLE, m.Hold): _S.HELD,
+    (_S.IDLE, m.Set): _S.IDLE,
+    (_S.IN_PHASE, PhaseEnded): _S.IDLE,
+    (_S.IN_PHASE, ModelsFailed): _S.ABORTED,
+    (_S.RUNNING, m.Hold): _S.HELD,
+    (_S.RUNNING, StepsEnded): _S.IDLE,
+    (_S.RUNNING, ModelsFailed): _S.ABORTED,
+    (_S.HELD, m.Hold): _S.HELD,
+    (_S.HELD, StepsEnded): _S.HELD,
+    (_S.HELD, m.Grant): _S.RUNNING,
+    (_S.HELD, ModelsFailed): _S.ABORTED,
+    (_S.ABORTED, ModelsFailed): _S.ABORTED,
+    (_S.ABORTED, m.Hold): _S.ABORTED,
+    (_S.ABORTED, m.RunPhase): _S.ABORTED,
+    (_S.ABORTED, m.Grant): _S.ABORTED,
+    **_READ,
+    **{(s, m.Abort): _S.ABORTED for s in State if s is not _S.ENDED},
+    **{(s, m.Shutdown): _S.ENDED for s in State},
+}
+
+
+class WorkerProtocol:
+    """State of one worker.
+
+    Attributes
+    ----------
+    state : State
+    """
+
+    def __init__(self) -> None:
+        self.state = State.CONNECTED
+
+    def receive(self, event: Event) -> list[Action]:
+        """Take a message from the service or an event from the engine; return what to do.
+
+        Raises
+        ------
+        RemoteProtocolError, LocalProtocolError
+            A message or an event that is impossible in this state.
+        """
+        before = self.state
+        after = TRANSITIONS.get((before, type(event)))
+        if after is None:
+            kind = RemoteProtocolError if isinstance(event, m.Message) else LocalProtocolError
+            raise kind(f"{type(event).__name__} in state {before.name}")
+        self.state = after
+        return self._actions(before, event)
+
+    def _actions(self, before: State, event: Event) -> list[Action]:
+        match event:
+            case m.Build():
+                return [BuildModels(event.buffers, event.peers)]
+            case ModelsBuilt():
+                return [Send(m.Built())]
+            case m.RunPhase() if before is State.IDLE:
+                return [BeginPhase(event.phase, event.step)]
+            case PhaseEnded():
+                return [Send(m.PhaseDone(0, 0, event.needs))]
+            case m.Grant() if before in (State.IDLE, State.HELD):
+                return [Advance(event.step)]
+            case m.Hold() if before is not State.ABORTED:
+                return [Halt()]
+            case StepsEnded() if event.wish:
+                self.state = State.HELD
+                return [Send(m.Wish(event.step, event.wish))]
+            case StepsEnded() if before is State.RUNNING:
+                return [Send(m.Reached(event.step))]
+            case ModelsFailed():
+                return [Send(m.Failed(event.step, (event.report,)))]
+            case m.Get() | m.Set() | m.Count():
+                return [Access(event)]
+            case m.Abort():
+                return [GiveUp()]
+            case m.Shutdown():
+                return [End()]
+        return []
