@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +13,6 @@ from lahar.processes.errors import (
     CompileError,
     DtypeError,
     LaharWarning,
-    PlacementError,
     ShapeError,
     ValidationError,
 )
@@ -23,19 +21,16 @@ from lahar.processes.ports import AbstractPort, ImplicitVarPort, VarPort
 from lahar.processes.process import AbstractProcess
 from lahar.processes.var import Var
 
+from .assignment import assign
 from .graph import Network, connected_processes, flatten
 from .models import select_model
 from .ordering import dataflow_order, lookahead, management_order
-from .partitioning import Graph, choose_parts, partition
-from .plan import ChannelSpec, Plan, PortSpec, ProcessSpec, ReferenceSpec, VarSpec, channel_bytes
+from .plan import ChannelSpec, Plan, PortSpec, ProcessSpec, ReferenceSpec, VarSpec
 from .run_configs import Model, RunConfig
 from .safety import elastic_hazards
 
 DEFAULT_CAPACITY = 64
-# Estimated cost of exchanging a message between two OS processes once per step, and per byte, in
-# microseconds; benchmarks/step_overhead.py measures the first as the floor.
-MESSAGE_COST = 60.0
-BYTE_COST = 0.0005
+# Microseconds that the scheduler and the ports need for one actor and step.
 SCHEDULING_COST = 1.5
 
 _KNOWN_OPTIONS = {
@@ -97,8 +92,7 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
         len(specs), [(c.source[0], c.destination[0]) for c in channels], [s.model.min_delay for s in specs]
     )
     specs, channels, references = _reorder(order, specs, channels, references)
-    names = {spec.id: k for k, spec in enumerate(specs)}
-    assignment, parts, notes = _assign(specs, channels, references, run_cfg, network, names)
+    assignment, parts, notes = assign(specs, channels, references, run_cfg, network)
 
     crossing = [
         (f"{specs[r.port[0]].name}.{r.port[1]}", f"{specs[r.owner].name}.{r.var}")
@@ -403,111 +397,3 @@ def _reorder(
     ]
     moved_references = [replace(r, port=(new[r.port[0]], r.port[1]), owner=new[r.owner]) for r in references]
     return [specs[k] for k in order], moved_channels, moved_references
-
-
-# --- partitions -----------------------------------------------------------------------------
-
-
-def _assign(
-    specs: list[ProcessSpec],
-    channels: list[ChannelSpec],
-    references: list[ReferenceSpec],
-    run_cfg: RunConfig,
-    network: Network,
-    position: dict[int, int],
-) -> tuple[list[int], int, list[str]]:
-    """Return the partition of each process, the number of partitions, and remarks."""
-    n = len(specs)
-    if run_cfg.launcher == "inline":
-        return [0] * n, 1, []
-    graph = Graph(
-        loads=tuple(s.load for s in specs),
-        edges=tuple((c.source[0], c.destination[0], float(channel_bytes(c))) for c in channels),
-    )
-    together = _groups(n, [(r.port[0], r.owner) for r in references])
-    prefer = _groups(
-        n, [(c.source[0], c.destination[0]) for c in channels if specs[c.destination[0]].recorder]
-    )
-    fixed = _placement(run_cfg, network, position)
-    limit = n - sum(len(group) - 1 for group in together)
-    declared = len(network.declared)
-    wanted = run_cfg.partitions
-    notes = []
-    if wanted == "auto":
-        parts = max(fixed.values()) + 1 if fixed else 1
-        parts = max(
-            parts,
-            choose_parts(
-                graph,
-                min(os.cpu_count() or 1, limit),
-                message_cost=MESSAGE_COST,
-                byte_cost=BYTE_COST,
-                together=together,
-                prefer_together=prefer,
-            ),
-        )
-    else:
-        parts = int(wanted)
-        if parts > max(declared, n):
-            raise PlacementError(
-                f"partitions={parts}, but the network has {declared} processes; use at most {declared}."
-            )
-        if parts > limit:
-            held = ", ".join("+".join(specs[k].name for k in sorted(group)) for group in together)
-            note = (
-                f"{parts} partitions were asked for, {limit} are used: processes coupled by a RefPort share "
-                f"one ({held})"
-            )
-            notes.append(note)
-            warnings.warn(note + ".", LaharWarning, stacklevel=4)
-            parts = limit
-    for k, part in fixed.items():
-        if not 0 <= part < parts:
-            raise PlacementError(
-                f"placement puts process '{specs[k].name}' into partition {part}, but there are partitions 0 to "
-                f"{parts - 1}."
-            )
-    if parts == 1:
-        return [0] * n, 1, notes
-    assignment = partition(graph, parts, fixed=fixed, together=together, prefer_together=prefer)
-    return list(assignment), parts, notes
-
-
-def _placement(run_cfg: RunConfig, network: Network, position: dict[int, int]) -> dict[int, int]:
-    """Translate the user's placement to leaf processes; a hierarchical Process places all its parts."""
-    fixed: dict[int, int] = {}
-    for process, part in run_cfg.placement.items():
-        if (
-            not isinstance(process, AbstractProcess)
-            or isinstance(part, bool)
-            or not isinstance(part, (int, np.integer))
-        ):
-            raise PlacementError(
-                f"placement maps Processes to partition numbers, not {process!r} to {part!r}."
-            )
-        leaves = [leaf for leaf, _ in network.leaves if leaf is process or leaf.is_sub_proc_of(process)]
-        if not leaves:
-            raise PlacementError(
-                f"placement names process '{process.name}', which is not part of this network."
-            )
-        for leaf in leaves:
-            fixed[position[leaf.id]] = int(part)
-    return fixed
-
-
-def _groups(n: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
-    """Return the connected components with more than one member."""
-    parent = list(range(n))
-
-    def root(k: int) -> int:
-        while parent[k] != k:
-            parent[k] = parent[parent[k]]
-            k = parent[k]
-        return k
-
-    for a, b in pairs:
-        parent[root(max(a, b))] = root(min(a, b))
-    groups: dict[int, list[int]] = {}
-    for k in range(n):
-        groups.setdefault(root(k), []).append(k)
-    return [g for g in groups.values() if len(g) > 1]

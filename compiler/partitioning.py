@@ -92,6 +92,7 @@ def partition(
     fixed: Mapping[int, int] = {},
     together: Sequence[Collection[int]] = (),
     prefer_together: Sequence[Collection[int]] = (),
+    slack: float = 0.0,
 ) -> list[int]:
     """Assign every node to one of `parts` parts: balanced, with little traffic between them.
 
@@ -108,6 +109,10 @@ def partition(
     prefer_together : sequence of collections of int, optional
         Nodes that should share a part. Where this would leave a part empty, nodes leave their groups, those
         of the groups with the smallest loads first. Where `fixed` says otherwise, `fixed` holds.
+    slack : float, optional
+        Microseconds above the ideal load that count as balanced too. Waiting for an answer once per step
+        costs far more than a few microseconds of imbalance, so small networks are cut where little, and
+        nothing in return, has to be exchanged.
 
     Returns
     -------
@@ -131,7 +136,9 @@ def partition(
     for node, part in fixed.items():
         home[group_of[node]] = part
     groups = Groups.of(graph.loads, graph.edges, group_of, home)
-    base = groups.total * 11 // (10 * parts)
+    total = math.fsum(graph.loads)
+    spare = round(groups.total * min(1.0, slack / total)) if total else 0
+    base = max(groups.total * 11 // (10 * parts), groups.total // parts + spare)
     placed = place(groups, parts, base)
     if count_placements(groups, parts) <= EXACT_PLACEMENTS:
         placed = search(groups, parts, base, placed)
@@ -147,6 +154,7 @@ def choose_parts(
     fixed: Mapping[int, int] = {},
     together: Sequence[Collection[int]] = (),
     prefer_together: Sequence[Collection[int]] = (),
+    slack: float = 0.0,
 ) -> int:
     """Choose the number of parts with the smallest `predicted_time`.
 
@@ -160,7 +168,7 @@ def choose_parts(
         Microseconds per time step for each pair of parts that exchange anything.
     byte_cost : float
         Microseconds per byte that crosses.
-    fixed, together, prefer_together
+    fixed, together, prefer_together, slack
         As for `partition`. The result is large enough for every part that `fixed` names.
 
     Returns
@@ -198,7 +206,9 @@ def choose_parts(
     for parts in range(least, max(least, most) + 1):
         if at_least(parts) >= best_time:
             continue
-        assignment = partition(graph, parts, fixed=fixed, together=together, prefer_together=prefer_together)
+        assignment = partition(
+            graph, parts, fixed=fixed, together=together, prefer_together=prefer_together, slack=slack
+        )
         time = predicted_time(graph, assignment, parts, message_cost=message_cost, byte_cost=byte_cost)
         if time < best_time:
             best, best_time = parts, time

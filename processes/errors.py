@@ -171,6 +171,27 @@ class UnpicklableError(LaharError, TypeError):
     """Something a Process holds cannot be sent to another OS process."""
 
 
+class MissingExtraError(LaharError, ImportError):
+    """Something needs a package that `pip install lahar` leaves out.
+
+    Parameters
+    ----------
+    what : str
+        What needs it, as the subject of a sentence.
+    package : str
+        Name of the package.
+    extra : str
+        The extra of Lahar that installs it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        self.what, self.package, self.extra = what, package, extra
+        super().__init__(f"{what} needs {package}: pip install 'lahar[{extra}]'.")
+
+    def __reduce__(self):
+        return type(self), (self.what, self.package, self.extra)
+
+
 # --- running ------------------------------------------------------------------------------
 
 

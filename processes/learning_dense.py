@@ -133,7 +133,7 @@ class LearningDense(LearningConnectionProcess):
                     f"{num_message_bits} makes spikes binary: x1 gets 0.5 per spike in floating point and 0 "
                     "in fixed point. Pass num_message_bits=8.",
                     LaharWarning,
-                    stacklevel=2,
+                    stacklevel=3,  # past the metaclass
                 )
         super().__init__(
             weights.shape,

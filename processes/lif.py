@@ -336,7 +336,7 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
         self._dv_factor = DecayFactor()
         self._bias_seen: Any = None
         self._bias: np.ndarray
-        self._shift = np.array(0)
+        self._shift: Any = None
         self._limits: Any = None
         self._work: np.ndarray | None = None
 
@@ -415,7 +415,7 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
 
     def _scale_activation(self, activation_in: np.ndarray) -> np.ndarray:
         """Shift the input to the scale of the current, in its own dtype."""
-        if self._shift.dtype != activation_in.dtype:
+        if self._shift is None or self._shift.dtype != activation_in.dtype:
             if activation_in.dtype.kind not in "iu":
                 raise DtypeError(
                     f"'{self.process_name}' is fixed point, but receives {activation_in.dtype}: connect a "

@@ -95,7 +95,7 @@ def _initial_value(spec: ProcessSpec, var: VarSpec) -> Any:
         value = np.empty(var.shape, var.dtype)
         with np.errstate(invalid="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            value[...] = var.init
+            value[...] = np.asarray(var.init)  # an array is cast, a Python number out of range refused
         return value
     if isinstance(declared, type) and issubclass(declared, (int, float, str, np.generic)):
         return var.init.copy() if isinstance(var.init, np.ndarray) else var.init

@@ -17,7 +17,7 @@ from .actors import Actor, BuildError, build_actors, finish
 from .channels import LocalChannel
 from .references import Reference
 from .scheduler import Call, Scheduler
-from .sequencer import Need, Sequencer
+from .sequencer import LRN, PAUSE, POST, PRE, STOP, Sequencer
 from .values import assign, read, restore, snapshot
 
 
@@ -170,10 +170,10 @@ class Engine:
         if wishing:
             for model in wishing:
                 if "pause" in model._wishes:
-                    needs |= Need.PAUSE
+                    needs |= PAUSE
                     model._wishes.remove("pause")
                 elif model._wishes:
-                    needs |= Need.STOP
+                    needs |= STOP
                     model._wishes.clear()
             excluded = set(map(id, wishing))
             wishing[:] = [m for m in wishing if m._wishes]
@@ -185,17 +185,17 @@ class Engine:
         if phase is Phase.SPK:
             for model in asking:
                 if model.lrn_guard():
-                    needs |= Need.PRE if model.pre_guard() else Need.LRN
+                    needs |= PRE if model.pre_guard() else LRN
                 elif model.post_guard():
-                    needs |= Need.POST
+                    needs |= POST
         elif phase is Phase.PRE_MGMT:
             # every actor that does not ask for pause or stop asks for learning
             if len(excluded) < len(self.actors):
-                needs |= Need.LRN
+                needs |= LRN
         elif phase is Phase.LRN:
             for actor in self._post:
                 if id(actor.model) not in excluded and actor.model.post_guard():
-                    needs |= Need.POST
+                    needs |= POST
                     break
         return needs
 

@@ -216,11 +216,8 @@ class LocalNetwork:
             self._report_failure()
 
     def _take_messages(self) -> None:
-        while True:
-            try:
-                identity, *frames = self._router.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        while self._router.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            identity, *frames = self._router.recv_multipart(zmq.NOBLOCK)
             worker = self._numbers.get(identity)
             if worker is None:
                 _log.warning("ignored a message of a stranger on the control socket")

@@ -9,6 +9,7 @@ import zmq
 from .channels import Outbox
 from .wire import encode_batch
 
+_SMALL_FRAMES = 2  # header and small payloads; large payloads follow in frames of their own
 _UNBOUNDED_FRACTION = 4  # a quarter of the smallest channel: sender and receiver overlap
 
 
@@ -57,4 +58,5 @@ class Peer:
         self._messages = []
         self._credits = {}
         self.batches += 1
-        self._socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+        # a frame object per small frame costs more than copying it
+        self._socket.send_multipart(frames, zmq.NOBLOCK, copy=len(frames) == _SMALL_FRAMES)

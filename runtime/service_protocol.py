@@ -234,7 +234,7 @@ class ServiceProtocol:
             self.phase = 0
             return self._end(self._sequencer.take_wish())
         self.phase = int(phase)
-        return [ToAll(m.RunPhase(int(phase), self.step))]
+        return [ToAll(m.RunPhase(int(phase)))]
 
     def _end(self, wish: Need) -> list[Action]:
         self.state = State.IDLE

@@ -82,7 +82,11 @@ class Worker:
         return socket
 
     def _send(self, message: m.Message) -> None:
-        self._control.send_multipart(m.encode(message), copy=False)
+        frames = m.encode(message)
+        if len(frames) == 1:
+            self._control.send(frames[0])
+        else:
+            self._control.send_multipart(frames, copy=False)
 
     # --- main loop ----------------------------------------------------------------------------
 
@@ -94,7 +98,7 @@ class Worker:
                 continue
             todo, self._todo = self._todo, None
             if isinstance(todo, wp.BeginPhase):
-                self._run_phase(Phase(todo.phase), todo.step)
+                self._run_phase(Phase(todo.phase))
             elif isinstance(todo, wp.Advance):
                 self._run_steps(todo.limit)
         self._send_all_and_close()
@@ -113,11 +117,8 @@ class Worker:
                 self._take_control()
 
     def _take_data(self) -> None:
-        while True:
-            try:
-                frames = self._data.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        while self._data.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            frames = self._data.recv_multipart(zmq.NOBLOCK)
             batch = decode_batch(frames, self._formats)
             for channel, message in batch.messages:
                 inbox = self._inboxes[channel]
@@ -128,12 +129,8 @@ class Worker:
                 self._outboxes[channel].add_credit(count)
 
     def _take_control(self) -> None:
-        while not self._ended:
-            try:
-                frames = self._control.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._feed(m.decode(frames))
+        while not self._ended and self._control.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            self._feed(m.decode(self._control.recv_multipart(zmq.NOBLOCK)))
 
     def _feed(self, event: wp.Event) -> None:
         for action in self._protocol.receive(event):
@@ -255,10 +252,11 @@ class Worker:
             return False
         return not self._ended
 
-    def _run_phase(self, phase: Phase, step: int) -> None:
+    def _run_phase(self, phase: Phase) -> None:
         engine = self._running
-        engine.sequencer.step = step
-        calls: list[Iterable[Call] | None] = [None, engine.begin(phase, step)]
+        if phase is Phase.SPK:
+            engine.sequencer.step += 1
+        calls: list[Iterable[Call] | None] = [None, engine.begin(phase, engine.sequencer.step)]
         if self._execute(calls.pop):
             needs = engine.end()
             self._flush()

@@ -93,7 +93,6 @@ class BeginPhase:
     """Execute a phase, then report `PhaseEnded`."""
 
     phase: int
-    step: int
 
 
 @dataclass(frozen=True)
@@ -193,9 +192,9 @@ class WorkerProtocol:
             case ModelsBuilt():
                 return [Send(m.Built())]
             case m.RunPhase() if before is State.IDLE:
-                return [BeginPhase(event.phase, event.step)]
+                return [BeginPhase(event.phase)]
             case PhaseEnded():
-                return [Send(m.PhaseDone(0, 0, event.needs))]
+                return [Send(m.PhaseDone(event.needs))]
             case m.Grant() if before in (State.IDLE, State.HELD):
                 return [Advance(event.step)]
             case m.Hold() if before is not State.ABORTED:

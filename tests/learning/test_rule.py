@@ -127,7 +127,12 @@ def test_the_seed_comes_from_the_global_state():
 def test_rules_survive_pickling_and_copying():
     rule = STDPLoihi(1, 2, -2, 10, 12, t_epoch=3)
     for twin in (pickle.loads(pickle.dumps(rule)), copy.copy(rule)):
-        assert (twin.rng_seed, twin.dw_str, twin.x1_tau, twin.A_plus) == (rule.rng_seed, rule.dw_str, 10, "(2)")
+        assert (twin.rng_seed, twin.dw_str, twin.x1_tau, twin.A_plus) == (
+            rule.rng_seed,
+            rule.dw_str,
+            10,
+            "(2)",
+        )
         assert twin.dw == rule.dw
         twin.x1_impulse = 0
         assert rule.x1_impulse == 16

@@ -52,8 +52,12 @@ def test_sign_mode_is_the_narrowest_that_holds_all(weights, mode):
 
 
 def test_implicit_zeros_count_for_the_sign_mode():
-    assert determine_sign_mode(scipy.sparse.csr_matrix(([5], ([0], [1])), shape=(2, 2))) is SignMode.EXCITATORY
-    assert determine_sign_mode(scipy.sparse.csr_matrix(([-5], ([0], [1])), shape=(2, 2))) is SignMode.INHIBITORY
+    assert (
+        determine_sign_mode(scipy.sparse.csr_matrix(([5], ([0], [1])), shape=(2, 2))) is SignMode.EXCITATORY
+    )
+    assert (
+        determine_sign_mode(scipy.sparse.csr_matrix(([-5], ([0], [1])), shape=(2, 2))) is SignMode.INHIBITORY
+    )
 
 
 @given(MATRICES, MODES, st.integers(1, 9))
@@ -68,8 +72,20 @@ def test_clip_is_the_nearest_legal_weight_and_idempotent(weights, mode, bits):
 def test_clip_limits():
     weights = np.array([-1000, -1, 0, 1, 1000])
     assert clip_weights(weights, SignMode.MIXED, 8).tolist() == [-256, -1, 0, 1, 255]
-    assert clip_weights(weights, SignMode.MIXED, 8, learning_simulation=True).tolist() == [-256, -1, 0, 1, 254]
-    assert clip_weights(weights, SignMode.EXCITATORY, 8, learning_simulation=True).tolist() == [0, 0, 0, 1, 255]
+    assert clip_weights(weights, SignMode.MIXED, 8, learning_simulation=True).tolist() == [
+        -256,
+        -1,
+        0,
+        1,
+        254,
+    ]
+    assert clip_weights(weights, SignMode.EXCITATORY, 8, learning_simulation=True).tolist() == [
+        0,
+        0,
+        0,
+        1,
+        255,
+    ]
     assert clip_weights(weights, SignMode.NULL, 8).tolist() == [0, 0, 0, 1, 255]
     assert clip_weights(weights, SignMode.INHIBITORY, 8).tolist() == [-255, -1, 0, 0, 0]
 
@@ -105,7 +121,9 @@ def test_sparse_agrees_with_dense(convert, weights, mode, bits):
     np.testing.assert_array_equal(
         truncate_weights(sparse, mode, bits).toarray(), truncate_weights(weights, mode, bits)
     )
-    np.testing.assert_array_equal(clip_weights(sparse, mode, bits).toarray(), clip_weights(weights, mode, bits))
+    np.testing.assert_array_equal(
+        clip_weights(sparse, mode, bits).toarray(), clip_weights(weights, mode, bits)
+    )
     np.testing.assert_array_equal(sparse.toarray(), kept)
 
 
@@ -120,7 +138,13 @@ def test_duplicate_entries_are_summed_before_they_are_truncated():
 
 
 def test_cast_to_int32():
-    assert to_int32(np.array([1.9, -1.9, 3e9, -3e9, np.nan])).tolist() == [1, -1, -(2**31), -(2**31), -(2**31)]
+    assert to_int32(np.array([1.9, -1.9, 3e9, -3e9, np.nan])).tolist() == [
+        1,
+        -1,
+        -(2**31),
+        -(2**31),
+        -(2**31),
+    ]
     assert to_int32(np.array([2**31, 2**32 + 5])).tolist() == [-(2**31), 5]
 
 
@@ -152,7 +176,9 @@ def test_optimised_weights_are_the_given_ones_scaled(weights, mode):
     assert result.weight_exp <= 0
     np.testing.assert_array_equal(result.weights, weights * 2**-result.weight_exp)
     np.testing.assert_array_equal(clip_weights(result.weights, mode, 8), result.weights)
-    np.testing.assert_array_equal(truncate_weights(result.weights, mode, result.num_weight_bits), result.weights)
+    np.testing.assert_array_equal(
+        truncate_weights(result.weights, mode, result.num_weight_bits), result.weights
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,7 +241,13 @@ def test_weight_options():
 
 @pytest.mark.parametrize(
     ("bits", "mode", "weights"),
-    [(9, None, None), (9, SignMode.EXCITATORY, None), (9, None, [[1, 2]]), (10, SignMode.MIXED, None), (-1, None, None)],
+    [
+        (9, None, None),
+        (9, SignMode.EXCITATORY, None),
+        (9, None, [[1, 2]]),
+        (10, SignMode.MIXED, None),
+        (-1, None, None),
+    ],
 )
 def test_impossible_numbers_of_bits(bits, mode, weights):
     with pytest.raises(ValidationError, match=rf"Dense\.num_weight_bits.*not {bits}"):

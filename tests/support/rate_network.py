@@ -49,10 +49,9 @@ class PyRateEINetworkModel(PyLoihiProcessModel):
     def run_spk(self):
         exc, dr_exc, dr_inh = (self.proc_params[k] for k in ("shape_exc", "dr_exc", "dr_inh"))
         if self.time_step == 1:
-            inh = len(self.state) - exc
-            self.weights[:, inh:] *= dr_exc
-            self.weights[:, :inh] *= dr_inh
-            self.decay = np.repeat([dr_exc, dr_inh], [exc, inh])
+            self.weights[:, exc:] *= dr_exc  # crossed, as the reference had it
+            self.weights[:, :exc] *= dr_inh
+            self.decay = np.repeat([dr_exc, dr_inh], [exc, len(self.state) - exc])
             self.bias = np.concatenate([self.bias_exc, self.bias_inh])
             self.proc_params.overwrite("weights", self.weights)
         a_in = self.inport.recv()

@@ -1,0 +1,570 @@
+"""The learning engine against its formulas, written out synapse by synapse."""
+
+from __future__ import annotations
+
+import math
+import types
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lahar.processes.learning.regions as regions_module
+from lahar.processes.errors import (
+    ArgumentTypeError,
+    LaharWarning,
+    ModelError,
+    RuleError,
+    ShapeError,
+    ValidationError,
+)
+from lahar.processes.learning.constants import FACTOR_TO_WIDTH_DICT, TRACES, GradedSpikeCfg
+from lahar.processes.learning.regions import regions
+from lahar.processes.learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearningRule
+from lahar.processes.learning.rule_fixed import FixedRuleUpdate
+from lahar.processes.learning.rule_float import FloatRuleUpdate
+from lahar.processes.learning.stdp import STDPLoihi
+from lahar.processes.learning.traces import (
+    History,
+    TraceLayout,
+    decay_factor,
+    evolve_fixed,
+    evolve_float,
+    whole_impulse,
+)
+from lahar.processes.learning_dense import LearningDense
+from lahar.processes.sink import RingBuffer as Sink
+from lahar.processes.source import RingBuffer as Source
+from lahar.processes.weights import SignMode
+from lahar.runtime import Loihi2SimCfg, RunSteps
+
+VARS = {"w": "weights", "d": "tag_2", "t": "tag_1"}
+LIMITS = {
+    "weights": {
+        SignMode.MIXED: (-256, 255),
+        SignMode.EXCITATORY: (0, 255),
+        SignMode.INHIBITORY: (-255, 0),
+    },
+    "tag_2": (0, 255),
+    "tag_1": (-257, 255),
+}
+
+
+# --- the formulas, one synapse at a time ------------------------------------------------------
+
+
+def naive_history(value, tau, impulse, spike, t_epoch, fixed=None):
+    """Values of one trace of one neuron at time steps 0..t_epoch; `fixed` = (decay, impulse) random."""
+    values = [value]
+    for k in range(1, t_epoch + 1):
+        decayed = (math.exp(-1 / tau) if tau else 0.0) * values[-1]
+        if fixed is None:
+            now = decayed + (impulse if k == spike else 0.0)
+        else:
+            now = math.floor(decayed) + (fixed[0] < decayed % 1)
+            if k == spike:
+                whole = math.floor(impulse)
+                fraction = round((impulse - whole) * 256)
+                now = min(max(now + whole + (fixed[1] < fraction), 0), 127)
+        values.append(now)
+    return values
+
+
+def wrap(number):
+    return (number + 2**31) % 2**32 - 2**31
+
+
+def naive_product(product, lookup, fixed):
+    """Value of one product at one synapse; `lookup` gives spikes, traces and variables there."""
+    dependency = lookup(product.dependency)
+    if not fixed:
+        result = product.s_mantissa * 2.0 ** (product.s_exp - 7) * dependency
+        for factor in product.factors:
+            value = lookup(factor.state_var)
+            value = value if factor.const is None else value + factor.const
+            result = result * (np.sign(value) if factor.is_sgn else value)
+        return result
+    result, bits = int(dependency), 0
+    for factor in product.factors:
+        width = FACTOR_TO_WIDTH_DICT[factor.state_var]
+        value = lookup(factor.state_var) + (factor.const or 0)
+        value = int(np.sign(value)) if factor.is_sgn else value
+        result = wrap(result * math.trunc(min(max(value, -(2**width)), 2**width - 1)))
+        bits += width
+    result = wrap(result * product.s_mantissa) >> max(0, bits + 4 - 15)
+    return min(max(wrap(result << product.s_exp), -32769), 32767)
+
+
+def naive_epoch(rule, case, sign_mode, fixed):
+    """New weights and tags, computed densely."""
+    old = case.matrices
+    new = {name: matrix.copy() for name, matrix in old.items()}
+    k = rule.decimate_exponent
+    u = k is not None and case.epoch % 2**k == 0
+    num_post, num_pre = old["weights"].shape
+
+    def history(trace, neuron):
+        times = case.tx if trace[0] == "x" else case.ty
+        random = case.random[trace[0]] if fixed else None
+        start = case.traces[trace][neuron].item()
+        tau, impulse = getattr(rule, f"{trace}_tau"), getattr(rule, f"{trace}_impulse")
+        return naive_history(start, tau, impulse, times[neuron], rule.t_epoch, random)
+
+    histories = {
+        trace: [history(trace, n) for n in range(num_pre if trace[0] == "x" else num_post)]
+        for trace in TRACES
+    }
+    for target, series in rule.active_product_series.items():
+        var = VARS[target[1]]
+        for j in range(num_post):
+            for i in range(num_pre):
+                when = {"x0": case.tx[i], "y0": case.ty[j], "u": rule.t_epoch}
+
+                def lookup(name, dependency="", i=i, j=j, when=when):
+                    if name == "u":
+                        return u
+                    if name in ("x0", "y0"):
+                        return bool(when[name] > 0)
+                    if name in VARS:
+                        return old[VARS[name]][j, i].item()
+                    return histories[name][i if name[0] == "x" else j][when[dependency]]
+
+                before = old[var][j, i].item()
+                value = before << 7 if fixed else 0.0
+                for product in series.products:
+                    at = lambda name, p=product: lookup(name, p.dependency)  # noqa: E731
+                    amount = naive_product(product, at, fixed)
+                    value = min(max(value + amount, -32769), 32767) if fixed else value + amount
+                if not fixed:
+                    value = before + value
+                limits = LIMITS[var][sign_mode] if var == "weights" else LIMITS[var]
+                if limits[0] == 0:
+                    value = max(0, value)
+                elif limits[1] == 0:
+                    value = min(0, value)
+                if fixed:
+                    value = math.floor(value / 128) + (case.random["c"] < (value / 128) % 1)
+                    value = min(max(value, limits[0]), limits[1])
+                new[var][j, i] = value
+    return new, histories
+
+
+# --- the engine on the same data ----------------------------------------------------------------
+
+
+def engine_epoch(rule, case, sign_mode, fixed, rows=slice(None)):
+    """New weights and tags of the postsynaptic neurons `rows`, and the traces at the end of the epoch."""
+    ty = case.ty[rows]
+    layout = TraceLayout(len(case.tx), len(ty))
+    history = History(layout, case.tx, ty)
+    traces = layout.gather([case.traces[t] if t[0] == "x" else case.traces[t][rows] for t in TRACES])
+    decay = np.array([decay_factor(getattr(rule, f"{t}_tau")) for t in TRACES])[layout.owner]
+    impulses = [getattr(rule, f"{t}_impulse") for t in TRACES]
+    matrices = {name: matrix[rows].copy().T for name, matrix in case.matrices.items()}
+    if fixed:
+        whole = np.array(
+            [whole_impulse(i, case.random[t[0]][1]) for i, t in zip(impulses, TRACES, strict=True)]
+        )
+        random = np.array([case.random[t[0]][0] for t in TRACES])[layout.owner]
+        evolve_fixed(history, traces, rule.t_epoch, decay, impulses=whole, random=random)
+        update = FixedRuleUpdate(rule, sign_mode)
+        update.random = case.random["c"]
+    else:
+        evolve_float(history, traces, rule.t_epoch, decay, impulses=np.array(impulses))
+        update = FloatRuleUpdate(rule, sign_mode)
+    update.apply(matrices, history, update.u_is_on(case.epoch), everything=not update.settled(matrices))
+    return {name: matrix.T for name, matrix in matrices.items()}, traces, layout
+
+
+# --- random rules and states ----------------------------------------------------------------------
+
+
+@st.composite
+def rule_strings(draw):
+    text = ""
+    for _ in range(draw(st.integers(1, 4))):
+        pieces = [draw(st.sampled_from(["x0", "y0", "u1"])), f"({draw(st.integers(-8, 7))})"]
+        pieces.append(f"2^{draw(st.integers(-7, 7))}")
+        for _ in range(draw(st.integers(0, 4))):
+            name = draw(st.sampled_from([*TRACES, "x0", "y0", "w", "d", "t"]))
+            const = draw(st.sampled_from(["", "", "+1", "-3", "+2^-1", "-3*2^-2", "+200"]))
+            if name in "wdt" and draw(st.booleans()):
+                pieces.append(f"sgn({name}{const})")
+            else:
+                pieces.append(f"({name}{const})")
+        text += draw(st.sampled_from("+-")) + "*".join(pieces)
+    return text
+
+
+@st.composite
+def epochs(draw, fixed):
+    """A rule and the state of a small connection at the end of an epoch."""
+    num_post, num_pre = draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    t_epoch = draw(st.sampled_from([1, 2, 5]))
+    names = draw(st.sets(st.sampled_from(["dw", "dd", "dt"]), min_size=1))
+    taus = st.sampled_from([0, 0.4, 3, 10.5, 65535, math.inf])
+    impulses = st.sampled_from([0, 0.2, 5, 13.3, 60, 127.9])
+    numbers = {f"{t}_tau": draw(taus) for t in TRACES} | {f"{t}_impulse": draw(impulses) for t in TRACES}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LaharWarning)  # of an impulse beyond 127
+        rule = LoihiLearningRule(
+            **{name: draw(rule_strings()) for name in sorted(names)}, **numbers, t_epoch=t_epoch, rng_seed=0
+        )
+    seed, sparse, wild = draw(st.integers(0, 2**32 - 1)), draw(st.booleans()), draw(st.booleans())
+    rng = np.random.default_rng(seed)
+
+    def times(count):
+        return rng.integers(0, t_epoch + 1, count) * (rng.random(count) < (0.3 if sparse else 0.9))
+
+    case = types.SimpleNamespace(tx=times(num_pre), ty=times(num_post), epoch=draw(st.integers(1, 4)))
+    case.random = {
+        "x": (rng.random(), int(rng.integers(128))),
+        "y": (rng.random(), int(rng.integers(128))),
+        "c": draw(st.sampled_from([rng.random(), 0.0, 0.995])),
+    }
+    sizes = {t: num_pre if t[0] == "x" else num_post for t in TRACES}
+    shape = (num_post, num_pre)
+    if fixed:
+        low = -100 if draw(st.booleans()) else 0  # third factors may be negative
+        case.traces = {t: rng.integers(low if t[0] == "y" else 0, 128, n) for t, n in sizes.items()}
+        high = 100000 if wild else 256
+        case.matrices = {
+            "weights": rng.integers(-high, high, shape).astype(np.int32),
+            "tag_1": rng.integers(-high - 1, high, shape),
+            "tag_2": rng.integers(-high if wild else 0, high, shape),
+        }
+    else:
+        case.traces = {t: rng.random(n) * 50 for t, n in sizes.items()}
+        case.matrices = {name: rng.normal(0, 100, shape) for name in ("weights", "tag_1", "tag_2")}
+    return rule, case
+
+
+sign_modes = st.sampled_from([SignMode.MIXED, SignMode.EXCITATORY, SignMode.INHIBITORY])
+
+
+def compare(rule, case, sign_mode, fixed):
+    expected, histories = naive_epoch(rule, case, sign_mode, fixed)
+    result, traces, layout = engine_epoch(rule, case, sign_mode, fixed)
+    for name, matrix in expected.items():
+        np.testing.assert_array_equal(result[name], matrix, err_msg=name)
+    for name, place in layout.place.items():
+        assert traces[place].tolist() == [values[-1] for values in histories[name]], name
+    return result
+
+
+@given(epochs(fixed=True), sign_modes)
+@settings(max_examples=300, deadline=None)
+def test_fixed_point_has_the_bits_of_the_dense_formulas(epoch, sign_mode):
+    compare(*epoch, sign_mode, fixed=True)
+
+
+@given(epochs(fixed=False), sign_modes)
+@settings(max_examples=300, deadline=None)
+def test_floating_point_has_the_bits_of_the_dense_formulas(epoch, sign_mode):
+    compare(*epoch, sign_mode, fixed=False)
+
+
+@given(epochs(fixed=True), sign_modes, st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_the_cut_into_parts_changes_no_bit(epoch, sign_mode, fixed):
+    """Neither the size of the parts in which a matrix is worked on nor splitting it by rows matters."""
+    rule, case = epoch
+    if not fixed:
+        case.matrices = {name: matrix * 0.37 for name, matrix in case.matrices.items()}
+        case.traces = {name: values * 0.61 for name, values in case.traces.items()}
+    whole = engine_epoch(rule, case, sign_mode, fixed)[0]
+    original = regions_module.CHUNK, regions_module._DENSE
+    try:
+        for regions_module.CHUNK, regions_module._DENSE in ((1, 0.4), (3, 10.0), (7, 0.0)):
+            parts = engine_epoch(rule, case, sign_mode, fixed)[0]
+            for name, matrix in whole.items():
+                np.testing.assert_array_equal(parts[name], matrix)
+    finally:
+        regions_module.CHUNK, regions_module._DENSE = original
+    shards = [
+        engine_epoch(rule, case, sign_mode, fixed, rows=slice(j, j + 1))[0] for j in range(len(case.ty))
+    ]
+    for name, matrix in whole.items():
+        np.testing.assert_array_equal(np.concatenate([shard[name] for shard in shards]), matrix)
+
+
+def test_an_epoch_touches_only_rows_and_columns_with_spikes():
+    tx, ty = np.zeros(100, int), np.zeros(80, int)
+    tx[[3, 50]], ty[[7, 8, 60]] = 1, 2
+    history = History(TraceLayout(100, 80), tx, ty)
+    history.pre_rows, history.post_rows = np.array([0, 0]), np.array([1, 1, 1])
+    touched = np.zeros((100, 80), int)
+    for region in regions(history, with_u=False):
+        region.write(touched, region.read(touched) + 1)
+    expected = (tx[:, None] > 0) | (ty > 0)
+    np.testing.assert_array_equal(touched, expected)
+    whole = list(regions(history, with_u=True))
+    assert sum(math.prod(region.shape) for region in whole) == 8000
+
+
+def test_without_spikes_nothing_is_touched_but_by_u():
+    history = History(TraceLayout(4, 3), np.zeros(4, int), np.zeros(3, int))
+    assert list(regions(history, with_u=False)) == []
+    assert [region.shape for region in regions(history, with_u=True)] == [(4, 3)]
+
+
+def test_long_epochs_keep_only_the_time_steps_with_spikes():
+    layout = TraceLayout(2, 1)
+    history = History(layout, np.array([900, 0]), np.array([5]))
+    evolve_float(history, np.ones(layout.size), 1000, np.full(layout.size, 0.5), impulses=np.full(5, 8.0))
+    assert history.table.shape == (3, layout.size)
+    assert history.of("x1")[1, 0] == 8.0 + 0.5**900
+    assert history.pre_rows.tolist() == [1]
+    assert history.post_rows.tolist() == [0]
+
+
+def test_tag_1_below_the_accumulator_is_not_settled():
+    rule = LoihiLearningRule(dt="x0*2", rng_seed=0)
+    update = FixedRuleUpdate(rule, SignMode.MIXED)
+    ok = {"tag_1": np.array([[-256, 255]])}
+    assert update.settled(ok)
+    assert not update.settled({"tag_1": np.array([[-257, 255]])})
+
+
+# --- whole networks -------------------------------------------------------------------------------
+
+
+def network(rule, weights, pre, post=None, tag="floating_pt", steps=None, **kwargs):
+    """Run LearningDense on given spikes; the Process is returned paused."""
+    pre = np.atleast_2d(pre)
+    dense = LearningDense(weights=np.atleast_2d(weights), learning_rule=rule, name="plastic", **kwargs)
+    Source(data=pre).s_out.connect(dense.s_in)
+    if post is not None:
+        Source(data=np.atleast_2d(post)).s_out.connect(dense.s_in_bap)
+    dense.run(RunSteps(steps or pre.shape[1]), Loihi2SimCfg(select_tag=tag, launcher="inline"))
+    return dense
+
+
+def test_the_stdp_tutorial_weight():
+    pre, post = np.zeros((2, 80), int)
+    pre[75] = post[[41, 59, 73]] = 1
+    rule = STDPLoihi(1, 1, -1, 10, 10, t_epoch=4, rng_seed=1959667321)
+    with network(rule, [[50]], pre, post) as dense:
+        np.testing.assert_allclose(dense.weights.get(), 33.135991, rtol=1e-7)
+
+
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+def test_tau_zero_forgets_at_once(tag):
+    rule = Loihi2FLearningRule(dw="x0*x1 + u0*y1", x1_impulse=20, t_epoch=2, rng_seed=1)
+    with network(rule, [[0]], [1, 0, 0, 0, 0, 0], tag=tag) as dense:
+        assert dense.weights.get().item() == 20
+        assert dense.x1.get().item() == 0
+
+
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+def test_spikes_may_be_factors(tag):
+    rule = Loihi2FLearningRule(dw="x0*y0*3", rng_seed=1)
+    with network(rule, [[0, 0]], [[1, 0, 1], [0, 1, 0]], [1, 0, 0], tag=tag) as dense:
+        assert dense.weights.get().tolist() == [[3, 0]]
+
+
+def test_a_plain_rule_is_a_two_factor_rule():
+    rule = LoihiLearningRule(dw="y0*x1", x1_impulse=8, x1_tau=math.inf, rng_seed=0)
+    with network(rule, [[1]], [1, 0, 0], [0, 0, 1]) as dense:
+        assert dense.weights.get().item() == 9
+
+
+def test_a_two_factor_rule_refuses_connected_traces():
+    dense = LearningDense(weights=np.ones((1, 1)), learning_rule=STDPLoihi(1, 1, -1, 10, 10))
+    Source(data=np.ones((1, 4))).s_out.connect(dense.s_in_y2)
+    with pytest.raises(ModelError, match=r"s_in_y2.*Loihi3FLearningRule"):
+        dense.run(RunSteps(1), Loihi2SimCfg(launcher="inline"))
+
+
+def test_third_factors_arrive_over_ports():
+    rule = Loihi3FLearningRule(dw="u0*y2*2^-1", t_epoch=2, rng_seed=0)
+    dense = LearningDense(weights=np.zeros((2, 1)), learning_rule=rule)
+    Source(data=np.array([[1.0, 5, 1, -7], [2, 4, 2, 4]])).s_out.connect(dense.s_in_y2)
+    with dense:
+        dense.run(RunSteps(4), Loihi2SimCfg(launcher="inline"))
+        np.testing.assert_allclose(dense.weights.get()[:, 0], [-1.0, 4.0], atol=1e-3)
+        assert dense.y2.get().tolist() == [-7, 4]
+        assert dense.y1.get().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+def test_the_rule_of_the_caller_is_left_alone(tag):
+    rule = Loihi2FLearningRule(dw="x0*x1", x1_impulse=16, x1_tau=math.inf, rng_seed=0)
+    cfg = GradedSpikeCfg.OVERWRITE
+    graded = network(rule, [[0]], [100, 0], tag=tag, num_message_bits=8, graded_spike_cfg=cfg)
+    with graded:
+        assert graded.x1.get().item() == 50
+        assert rule.x1_impulse == 16
+    with network(rule, [[0]], [100, 0], tag=tag) as regular:
+        assert regular.x1.get().item() == 16
+        rule.x1_impulse = 1
+        regular.run(RunSteps(2))
+        assert regular.x1.get().item() == 32
+
+
+@pytest.mark.filterwarnings("ignore::lahar.processes.errors.LaharWarning")
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_second_spike_in_an_epoch_adds_its_impulse_at_once(tag, seed):
+    rule = Loihi2FLearningRule(
+        dw="x0*x1", x1_impulse=5.25, x2_impulse=7, y1_impulse=5.25, y3_impulse=130, t_epoch=8, rng_seed=seed
+    )
+    spikes = np.array([[1, 0, 1, 0]])
+    with network(rule, [[0]], spikes, spikes, tag=tag) as dense:
+        assert (dense.tx.get().item(), dense.ty.get().item()) == (3, 3)
+        assert (dense.x0.get().item(), dense.y0.get().item()) == (False, True)
+        found = [getattr(dense, trace).get().item() for trace in TRACES]
+        # the draw of the postsynaptic side in time step 3, before the epoch's own draws
+        draw = np.random.default_rng(seed + 3).integers(0, 128, 8)[2 * 3 - 1]
+        fixed = [6, 7, 5 + (draw < 64), 0, 127]
+        assert found == (fixed if tag == "fixed_pt" else [5.25, 7, 5.25, 0, 130])
+        dense.run(RunSteps(4))
+        assert (dense.tx.get().item(), dense.ty.get().item()) == (0, 0)
+        assert not dense.y0.get().item()
+
+
+@pytest.mark.parametrize(
+    ("cfg", "tag", "x1", "tx"),
+    [
+        (GradedSpikeCfg.OVERWRITE, "fixed_pt", [50, 100, 128], [1, 2, 3]),
+        (GradedSpikeCfg.OVERWRITE, "floating_pt", [50, 100, 127.5], [1, 2, 3]),
+        (GradedSpikeCfg.ADD_WITH_SATURATION, "fixed_pt", [50, 127, 127], [1, 2, 3]),
+        (GradedSpikeCfg.ADD_WITH_SATURATION, "floating_pt", [50, 150, 277.5], [1, 2, 3]),
+        (GradedSpikeCfg.ADD_WITHOUT_SATURATION, "fixed_pt", [50, 23, 24], [0, 2, 3]),
+        (GradedSpikeCfg.ADD_WITHOUT_SATURATION, "floating_pt", [50, 150, 277.5], [1, 2, 3]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::lahar.processes.errors.LaharWarning")
+def test_payloads_change_x1_as_configured(cfg, tag, x1, tx):
+    rule = Loihi2FLearningRule(dw="x0*x1", x1_impulse=16, t_epoch=9, rng_seed=0)
+    kwargs = {"tag": tag, "num_message_bits": 8, "graded_spike_cfg": cfg}
+    with network(rule, [[0]], [100, 200, 255], steps=1, **kwargs) as dense:
+        for step in range(3):
+            if step:
+                dense.run(RunSteps(1))
+            assert (dense.x1.get().item(), dense.tx.get().item()) == (x1[step], tx[step])
+
+
+def test_payloads_out_of_range_are_refused_in_fixed_point():
+    rule = Loihi2FLearningRule(dw="x0*x1", rng_seed=0)
+    cfg = GradedSpikeCfg.ADD_WITH_SATURATION
+    with pytest.raises(ModelError, match=r"payload 300 in time step 2.*0 to 255"):
+        network(rule, [[0]], [255, 300], tag="fixed_pt", num_message_bits=9, graded_spike_cfg=cfg)
+
+
+def test_binary_spikes_with_a_graded_configuration_are_warned_of():
+    with pytest.warns(LaharWarning, match="num_message_bits"):
+        LearningDense(
+            weights=np.ones((1, 1)),
+            learning_rule=STDPLoihi(1, 1, -1, 10, 10),
+            graded_spike_cfg=GradedSpikeCfg.OVERWRITE,
+        )
+
+
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+def test_initial_values_beyond_the_limits_are_limited_in_the_first_epoch(tag):
+    rule = Loihi2FLearningRule(dw="x0", dd="x0", t_epoch=2, rng_seed=0)
+    kwargs = {"sign_mode": SignMode.EXCITATORY, "tag_2": np.full((1, 2), -5)}
+    with network(rule, [[-8, 4]], np.zeros((2, 2)), tag=tag, **kwargs) as dense:
+        assert dense.weights.get().tolist() == [[0, 4]]
+        assert dense.tag_2.get().tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+def test_rule_vars_can_be_read_and_set(tag):
+    rule = Loihi2FLearningRule(dw="u0*2", x1_tau=10.5, x1_impulse=2.25, rng_seed=0)
+    with network(rule, [[0]], [0, 0], tag=tag) as dense:
+        assert (dense.dw.get(), dense.dd.get(), dense.dt.get()) == ("u0*2", None, None)
+        assert dense.x1_tau.get().item() == 10.5
+        dense.dt.set("u0*3")
+        dense.dw.set("u0*4" + " " * 300)
+        dense.run(RunSteps(1))
+        assert (dense.weights.get().item(), dense.tag_1.get().item()) == (8, 3)
+        assert len(dense.dw.get()) == 304
+        assert (dense.x1_tau.get().item(), dense.x1_impulse.get().item()) == (10.5, 2.25)
+    assert rule.dw_str == "u0*2"
+
+
+@pytest.mark.parametrize(
+    ("var", "value"),
+    [
+        ("dw", "u0*0.5"),
+        ("dw", "u1*2"),
+        ("dt", ""),
+        ("x1_tau", [-1.0]),
+        ("y3_impulse", [math.nan]),
+        ("tx", [9]),
+        ("ty", [-1]),
+    ],
+)
+def test_illegal_values_are_refused_and_change_nothing(var, value):
+    rule = Loihi2FLearningRule(dw="u0*2", dd="u0*d", x1_tau=5, rng_seed=0)
+    with network(rule, [[0]], [0, 0]) as dense:
+        before = getattr(dense, var).get()
+        with pytest.raises((RuleError, ValidationError)):
+            getattr(dense, var).set(value if isinstance(value, str) else np.array(value))
+        np.testing.assert_array_equal(getattr(dense, var).get(), before)
+        dense.run(RunSteps(2))
+        assert dense.weights.get().item() == 8
+
+
+def test_a_weight_learned_in_one_step_counts_in_the_next():
+    rule = Loihi2FLearningRule(dw="u0", t_epoch=2, rng_seed=0)
+    dense = LearningDense(weights=np.array([[10]]), learning_rule=rule, weight_exp=1)
+    source, sink = Source(data=np.ones((1, 1), int)), Sink(shape=(1,), buffer=6)
+    source.s_out.connect(dense.s_in)
+    dense.a_out.connect(sink.a_in)
+    with dense:
+        dense.run(RunSteps(6), Loihi2SimCfg(select_tag="fixed_pt", launcher="inline"))
+        assert sink.data.get().tolist() == [[0, 20, 20, 22, 22, 24]]
+
+
+def test_connections_round_alike_unless_they_have_their_own_seed():
+    def weights(**kwargs):
+        rule = Loihi2FLearningRule(dw="u0*2^-1", rng_seed=5)
+        with network(rule, [[0]], np.zeros((1, 40)), tag="fixed_pt", **kwargs) as dense:
+            return dense.weights.get().item()
+
+    def ups(seed):
+        return sum(np.random.default_rng(seed).random(41)[1:] < 0.5)
+
+    assert weights() == weights(rounding_seed=2) == ups(2)
+    assert weights(rounding_seed=8) == ups(8) != ups(2)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"learning_rule": None}, ValidationError, "is None: pass a rule"),
+        ({"learning_rule": "x0*y1"}, ArgumentTypeError, "expected a learning rule"),
+        ({"weights": np.ones(3)}, ShapeError, "two dimensions"),
+        ({"tag_1": np.ones((3, 2))}, ShapeError, "tag_1"),
+        ({"sign_mode": None}, ValidationError, "sign_mode"),
+        ({"sign_mode": SignMode.NULL}, ValidationError, "sign_mode"),
+        ({"graded_spike_cfg": 1}, ArgumentTypeError, "GradedSpikeCfg"),
+        ({"num_weight_bits": 10}, ValidationError, "num_weight_bits"),
+        ({"weight_exp": 0.5}, ArgumentTypeError, "weight_exp"),
+        ({"rounding_seed": -1}, ValidationError, "rounding_seed"),
+        ({"rounding_seed": "a"}, ArgumentTypeError, "rounding_seed"),
+        ({"sign_mod": SignMode.MIXED}, ArgumentTypeError, "Did you mean 'sign_mode'"),
+        ({"num_mesage_bits": 8}, ArgumentTypeError, "Did you mean 'num_message_bits'"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_construction(change, error, message):
+    arguments = {"weights": np.ones((2, 3)), "learning_rule": STDPLoihi(1, 1, -1, 10, 10), **change}
+    with pytest.raises(error, match=message):
+        LearningDense(**arguments)
+
+
+def test_what_reaches_the_model_is_documented():
+    rule = STDPLoihi(1, 1, -1, 10, 10)
+    dense = LearningDense(weights=np.ones((2, 3)), learning_rule=rule, tag_2=np.ones((2, 3)), weight_exp=2)
+    params = dense.proc_params
+    assert params["shape"] == (2, 3)
+    assert params["learning_rule"] is rule
+    assert params["weight_exp"] == 2
+    assert params["graded_spike_cfg"] is GradedSpikeCfg.USE_REGULAR_IMPULSE
+    assert dense.dw.init == rule.dw_str
+    assert (dense.x1.shape, dense.y1.shape, dense.tag_1.shape) == ((3,), (2,), (2, 3))
