@@ -6,7 +6,7 @@ removes the socket directory.
 
 It talks to the host over a socket pair, one msgpack message after the other:
 
-- host: ``["spawn", number, control, data, identity]``, ``["kill", pid]``
+- host: ``["spawn", number, control, inbox, secret]``, ``["kill", pid]``
 - fork server: ``["ready"]``, ``["spawned", number, pid]``, ``["exited", pid, status]``
 """
 
@@ -89,12 +89,12 @@ class ForkServer:
 
     def _obey(self, command: list[Any]) -> None:
         if command[0] == "spawn":
-            _, number, control, data, identity = command
-            self._tell(["spawned", number, self._fork(number, control, data, identity)])
+            _, number, control, inbox, secret = command
+            self._tell(["spawned", number, self._fork(number, control, inbox, secret)])
         elif command[0] == "kill" and command[1] in self._workers:
             os.kill(command[1], signal.SIGKILL)
 
-    def _fork(self, number: int, control: str, data: str, identity: bytes) -> int:
+    def _fork(self, number: int, control: str, inbox: str, secret: bytes) -> int:
         parent = os.getpid()
         pid = os.fork()
         if pid:
@@ -115,7 +115,7 @@ class ForkServer:
             numpy.random.seed()  # noqa: NPY002 - forks must not draw the same numbers
             from .worker import main
 
-            status = main(number, control, data, identity)
+            status = main(number, control, inbox, secret)
         finally:
             os._exit(status)
 

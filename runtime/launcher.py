@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -40,6 +42,7 @@ class Launcher:
             self.directory = tempfile.mkdtemp(prefix="lahar-", dir="/tmp")
         self._unpacker = msgpack.Unpacker()
         self._networks = 0
+        self._release = socket.socketpair()
         ours, theirs = socket.socketpair()
         arguments = {"fd": theirs.fileno(), "directory": self.directory, "path": sys.path}
         environment = dict(os.environ)
@@ -59,10 +62,6 @@ class Launcher:
     def pid(self) -> int:
         return self._process.pid
 
-    def fileno(self) -> int:
-        """Descriptor that becomes readable when `receive` has something."""
-        return self._socket.fileno()
-
     def new_directory(self) -> str:
         """Make a directory for the sockets of one network."""
         self._networks += 1
@@ -70,9 +69,9 @@ class Launcher:
         os.mkdir(path, 0o700)
         return path
 
-    def spawn(self, number: int, control: str, data: str, identity: bytes) -> None:
-        """Ask for a worker; `receive` tells its pid."""
-        self._tell(["spawn", number, control, data, identity])
+    def spawn(self, number: int, control: str, inbox: str, secret: bytes) -> None:
+        """Ask for a worker; `listen` tells its pid."""
+        self._tell(["spawn", number, control, inbox, secret])
 
     def kill(self, pid: int) -> None:
         self._tell(["kill", pid])
@@ -85,24 +84,38 @@ class Launcher:
                 f"The fork server (pid {self.pid}) has ended; no worker can be started."
             ) from None
 
-    def receive(self) -> list[list[Any]]:
-        """Return messages of the fork server.
+    def listen(self) -> Iterator[list[list[Any]]]:
+        """Yield messages of the fork server as they come, until `release`.
 
         Raises
         ------
         WorkerDiedError
             The fork server has ended, and its workers with it.
         """
-        try:
-            data = self._socket.recv(1 << 16)
-        except ConnectionError:
-            data = b""
-        if not data:
-            raise WorkerDiedError(
-                f"The fork server (pid {self.pid}) ended with status {self._process.wait()}, and all workers with it."
-            )
-        self._unpacker.feed(data)
-        return list(self._unpacker)
+        selector = selectors.DefaultSelector()
+        selector.register(self._socket, selectors.EVENT_READ)
+        selector.register(self._release[0], selectors.EVENT_READ)
+        with selector:
+            while True:
+                ready = [key.fileobj for key, _ in selector.select()]
+                if self._release[0] in ready:
+                    self._release[0].recv(1)
+                    return
+                try:
+                    data = self._socket.recv(1 << 16)
+                except ConnectionError:
+                    data = b""
+                if not data:
+                    status = self._process.wait()
+                    raise WorkerDiedError(
+                        f"The fork server (pid {self.pid}) ended with status {status}, and all workers with it."
+                    )
+                self._unpacker.feed(data)
+                yield list(self._unpacker)
+
+    def release(self) -> None:
+        """Make `listen` return."""
+        self._release[1].send(b"x")
 
     def close(self) -> None:
         """End the fork server and its workers and remove the directory."""
@@ -116,7 +129,8 @@ class Launcher:
         except (OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
-        self._socket.close()
+        for end in (self._socket, *self._release):
+            end.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

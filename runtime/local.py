@@ -12,7 +12,6 @@ import queue
 import secrets
 import shutil
 import signal
-import socket as socketlib
 import threading
 import time
 from concurrent.futures import Future
@@ -31,8 +30,10 @@ from . import service_protocol as sp
 from .engine import Failure
 from .launcher import WorkerPool
 from .outcome import Outcome
+from .sockets import CONTROL, HOST, SECRET_BYTES, open_socket, seal, unseal
 from .values import decode, encode
 
+_HOST_ADDRESS = "inproc://host"
 _log = logging.getLogger("lahar.runtime")
 _GATHER = 0.5  # seconds that workers have to report after a failure
 _LEAVE = 2.0  # seconds that workers have to end when told to
@@ -62,6 +63,10 @@ class LocalNetwork:
         self._quiet: set[int] = set()  # workers that have given up their run
         self._deadline: float | None = None
         self._closing = False
+        self._secret = secrets.token_bytes(SECRET_BYTES)
+        self._seal = seal(CONTROL, 0, self._secret)
+        self._bell_lock = threading.Lock()
+        self._outlets: dict[int, Any] = {}
 
     # --- called by the host's threads ---------------------------------------------------------
 
@@ -72,14 +77,17 @@ class LocalNetwork:
     def open(self) -> Outcome:
         """Start the workers and build all models."""
         self._launcher = WorkerPool.take()
-        self._wake_reader, self._wake_writer = socketlib.socketpair()
+        self._context = zmq.Context(io_threads=1)
+        self._inbox = open_socket(self._context, zmq.PULL)
+        self._inbox.bind(_HOST_ADDRESS)
+        self._bell = open_socket(self._context, zmq.PUSH)
+        self._bell.connect(_HOST_ADDRESS)
         self._thread = threading.Thread(target=self._serve, name="lahar-service", daemon=True)
         try:
             self._pickled = pickle_plan(self._plan)  # while the fork server starts
         except BaseException:
             self._thread = None
-            self._wake_reader.close()
-            self._wake_writer.close()
+            self._close_sockets()
             self._launcher.close()
             raise
         self._thread.start()
@@ -145,20 +153,30 @@ class LocalNetwork:
 
     def _tell(self, command: Any) -> Future[Any]:
         answer: Future[Any] = Future()
-        self._commands.put((command, answer))
-        try:
-            self._wake_writer.send(b"x")
-        except OSError:
-            answer.set_exception(WorkerDiedError("The network is closed."))
+        with self._bell_lock:
+            if self._bell.closed:
+                answer.set_exception(WorkerDiedError("The network is closed."))
+            else:
+                self._commands.put((command, answer))
+                self._bell.send(seal(HOST, 0, self._secret))
         return answer
+
+    def _close_sockets(self) -> None:
+        with self._bell_lock:
+            self._bell.close()
+        self._inbox.close()
+        for outlet in self._outlets.values():
+            outlet.close()
+        self._context.term()
 
     # --- the service thread -------------------------------------------------------------------
 
     def _serve(self) -> None:
-        self._context = zmq.Context(io_threads=1)
         healthy = False
+        watch = threading.Thread(target=self._watch_launcher, name="lahar-launcher", daemon=True)
         try:
             self._start_workers()
+            watch.start()
             while not self._closing:
                 self._turn()
             healthy = self._end_workers()
@@ -171,72 +189,72 @@ class LocalNetwork:
             self._wait_for_close()
         finally:
             self._fail_requests()
-            self._router.close()
-            self._context.term()
+            self._launcher.release()
+            if watch.ident is not None:
+                watch.join()
+            self._close_sockets()
             shutil.rmtree(self._directory, ignore_errors=True)
-            self._wake_reader.close()
-            self._wake_writer.close()
             WorkerPool.give_back(self._launcher, healthy)
+
+    def _watch_launcher(self) -> None:
+        """Body of a thread: pass on what the fork server says."""
+        try:
+            for messages in self._launcher.listen():
+                for message in messages:
+                    self._tell(("launcher", message))
+        except WorkerDiedError as error:
+            self._tell(("lost", error))
 
     def _start_workers(self) -> None:
         self._directory = self._launcher.new_directory()
-        token = secrets.token_hex(8)
-        self._identities = [f"{k}-{token}".encode() for k in range(self._plan.partitions)]
-        self._numbers = {identity: k for k, identity in enumerate(self._identities)}
-        self._router = self._context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.LINGER, 0)
-        self._router.setsockopt(zmq.SNDHWM, 0)
-        self._router.setsockopt(zmq.RCVHWM, 0)
         control = f"ipc://{self._directory}/control"
-        self._router.bind(control)
-        self._addresses = [f"ipc://{self._directory}/data-{k}" for k in range(self._plan.partitions)]
-        self._poller = zmq.Poller()
-        for source in (self._router, self._wake_reader.fileno(), self._launcher.fileno()):
-            self._poller.register(source, zmq.POLLIN)
-        for k, identity in enumerate(self._identities):
-            self._launcher.spawn(k, control, self._addresses[k], identity)
+        self._inbox.bind(control)
+        self._addresses = [f"ipc://{self._directory}/worker-{k}" for k in range(self._plan.partitions)]
+        for k, address in enumerate(self._addresses):
+            self._launcher.spawn(k, control, address, self._secret)
 
     def _turn(self) -> None:
-        """Wait for something to happen and deal with it."""
-        timeout = None
-        if self._deadline is not None:
-            timeout = max(0, int(1000 * (self._deadline - time.monotonic())))
-        events = self._poller.poll(timeout)
-        for source, _ in events:
-            if source is self._router:
-                self._take_messages()
-            elif source == self._launcher.fileno():
-                for message in self._launcher.receive():
-                    self._take_launcher(message)
-            else:
-                self._wake_reader.recv(4096)
-                self._take_commands()
-        if self._deadline is not None and (time.monotonic() >= self._deadline or self._all_quiet()):
+        """Wait for one message and deal with it."""
+        if self._deadline is None:
+            self._take(self._inbox.recv_multipart())
+            return
+        left = max(0, int(1000 * (self._deadline - time.monotonic())))
+        if self._inbox.poll(left):
+            self._take(self._inbox.recv_multipart())
+        if time.monotonic() >= self._deadline or self._all_quiet():
             self._deadline = None
             self._report_failure()
 
-    def _take_messages(self) -> None:
-        while self._router.getsockopt(zmq.EVENTS) & zmq.POLLIN:
-            identity, *frames = self._router.recv_multipart(zmq.NOBLOCK)
-            worker = self._numbers.get(identity)
-            if worker is None:
-                _log.warning("ignored a message of a stranger on the control socket")
-                continue
-            message = m.decode(frames)
-            match message:
-                case m.Values() | m.SetDone() | m.Refused() | m.Counted():
-                    self._take_answer(worker, message)
-                    continue
-                case m.Failed():
-                    report = pickle.loads(message.buffers[0])
-                    if isinstance(report, LaharError):
-                        self._error = self._error or report
-                    else:
-                        self._failures.extend(report)
-                    self._quiet.add(worker)
-                case m.Aborted():
-                    self._quiet.add(worker)
-            self._act(self._protocol.receive(worker, message))
+    def _take(self, frames: list[bytes]) -> None:
+        try:
+            what, sender = unseal(frames, self._secret)
+        except RemoteProtocolError as error:
+            _log.warning("the service ignored %s", error)
+            return
+        if what == HOST:
+            self._take_commands()
+        else:
+            self._take_message(sender, m.decode(frames))
+
+    def _take_message(self, worker: int, message: m.Message) -> None:
+        match message:
+            case m.Values() | m.SetDone() | m.Refused() | m.Counted():
+                self._take_answer(worker, message)
+                return
+            case m.Hello():
+                outlet = open_socket(self._context, zmq.PUSH)
+                outlet.connect(message.address)
+                self._outlets[worker] = outlet
+            case m.Failed():
+                report = pickle.loads(message.buffers[0])
+                if isinstance(report, LaharError):
+                    self._error = self._error or report
+                else:
+                    self._failures.extend(report)
+                self._quiet.add(worker)
+            case m.Aborted():
+                self._quiet.add(worker)
+        self._act(self._protocol.receive(worker, message))
 
     def _take_answer(self, worker: int, message: m.Message) -> None:
         asked, answer = self._requests.pop(message.request, (-1, Future()))  # type: ignore[attr-defined]
@@ -294,6 +312,10 @@ class LocalNetwork:
             if command == "close":
                 self._closing = True
                 answer.set_result(None)
+            elif command[0] == "launcher" if isinstance(command, tuple) else False:
+                self._take_launcher(command[1])
+            elif command[0] == "lost" if isinstance(command, tuple) else False:
+                raise command[1]
             elif isinstance(command, (sp.Run, sp.HaltRun)):
                 try:
                     self._begin(command)
@@ -328,15 +350,17 @@ class LocalNetwork:
             self._send(worker, m.Set(request, command[2], header, tuple(buffers)))
 
     def _send(self, worker: int, message: m.Message) -> None:
-        self._router.send_multipart([self._identities[worker], *m.encode(message)], copy=False)
+        head, *buffers = m.encode(message)
+        self._outlets[worker].send_multipart([self._seal + head, *buffers], copy=not buffers)
 
     def _act(self, actions: list[sp.Action]) -> None:
         for action in actions:
             match action:
                 case sp.ToAll():
-                    frames = m.encode(action.message)
-                    for identity in self._identities:
-                        self._router.send_multipart([identity, *frames])
+                    head = self._seal + m.encode(action.message)[0]
+                    for worker, outlet in self._outlets.items():
+                        if worker not in self._gone:
+                            outlet.send(head)
                 case sp.SendPlans():
                     for k in range(self._plan.partitions):
                         self._send(k, m.Build(self._addresses, (self._pickled,)))
@@ -380,7 +404,7 @@ class LocalNetwork:
         """After the service itself has failed, refuse everything until the host closes the network."""
         self._fail_requests()
         while not self._closing:
-            self._wake_reader.recv(1)
+            self._inbox.recv_multipart()
             while not self._commands.empty():
                 command, answer = self._commands.get()
                 if command == "close":
@@ -395,28 +419,24 @@ class LocalNetwork:
 
     def _end_workers(self) -> bool:
         """Tell workers to end, kill those that do not; return whether the fork server can be used again."""
-        frames = m.encode(m.Shutdown())
-        for k, identity in enumerate(self._identities):
+        for k in self._outlets:
             if k not in self._gone:
-                self._router.send_multipart([identity, *frames])
+                self._send(k, m.Shutdown())
         # a worker that computes in a run that was given up does not listen: no reason to wait for it
         stubborn = self._protocol.state is sp.State.FAILED and not self._all_quiet()
         deadline = time.monotonic() + (0.0 if stubborn else _LEAVE)
         killed = False
-        poller = zmq.Poller()
-        poller.register(self._launcher.fileno(), zmq.POLLIN)
         while len(self._gone) < self._plan.partitions:
             left = deadline - time.monotonic()
-            if left <= 0 and not killed:
+            if left <= 0 and killed:
+                return False
+            if left <= 0:
                 for k, pid in self._pids.items():
                     if k not in self._gone:
                         self._launcher.kill(pid)
                 killed, deadline = True, time.monotonic() + _LEAVE
-            elif left <= 0:
-                return False
-            if poller.poll(max(0, int(1000 * left))):
-                for message in self._launcher.receive():
-                    self._take_launcher(message)
+            elif self._inbox.poll(max(1, int(1000 * left))):
+                self._take(self._inbox.recv_multipart())
         return True
 
 

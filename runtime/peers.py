@@ -7,6 +7,7 @@ from typing import Any
 import zmq
 
 from .channels import Outbox
+from .sockets import DATA, seal
 from .wire import encode_batch
 
 _SMALL_FRAMES = 2  # header and small payloads; large payloads follow in frames of their own
@@ -20,12 +21,15 @@ class Peer:
     ----------
     sender : int
         This worker's partition.
+    secret : bytes
+        Seal of this network.
     lookahead : int or None
         Time steps that may travel together; None if only the capacity of the channels bounds them.
     """
 
-    def __init__(self, sender: int, socket: Any, lookahead: int | None) -> None:
+    def __init__(self, sender: int, socket: Any, secret: bytes, lookahead: int | None) -> None:
         self._sender = sender
+        self._seal = seal(DATA, sender, secret)
         self._socket = socket
         self._lookahead = lookahead
         self._messages: list[tuple[Outbox, Any]] = []
@@ -58,5 +62,6 @@ class Peer:
         self._messages = []
         self._credits = {}
         self.batches += 1
+        frames[0] = self._seal + frames[0]
         # a frame object per small frame costs more than copying it
         self._socket.send_multipart(frames, zmq.NOBLOCK, copy=len(frames) == _SMALL_FRAMES)

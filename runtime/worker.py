@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
@@ -25,9 +26,11 @@ from .channels import Inbox, Outbox
 from .engine import Engine, Failure, Interrupted, build_failure
 from .peers import Peer
 from .scheduler import Call, Scheduler
+from .sockets import CONTROL, open_socket, seal, unseal, waiting
 from .values import decode, encode
 from .wire import ChannelFormat, decode_batch
 
+_log = logging.getLogger("lahar.worker")
 _LOOK_UP = 0.0005  # seconds between looks at the sockets while there is always something to compute
 _PROGRESS = 0.1  # seconds between progress messages
 
@@ -41,26 +44,24 @@ class Worker:
         The partition.
     control : str
         Address of the service.
-    data : str
-        Address to which peers connect.
-    identity : bytes
-        Name under which the service knows this worker.
+    inbox : str
+        Address to which the service and peers connect.
+    secret : bytes
+        Seal of this network.
     """
 
-    def __init__(self, number: int, control: str, data: str, identity: bytes) -> None:
+    def __init__(self, number: int, control: str, inbox: str, secret: bytes) -> None:
         self._number = number
+        self._secret = secret
         self._protocol = wp.WorkerProtocol()
         self._scheduler = Scheduler()
         self._engine: Engine | None = None
         self._context = zmq.Context(io_threads=1)
-        self._control = self._socket(zmq.DEALER)
-        self._control.setsockopt(zmq.IDENTITY, identity)
+        self._inbox = open_socket(self._context, zmq.PULL)
+        self._inbox.bind(inbox)
+        self._control = open_socket(self._context, zmq.PUSH)
         self._control.connect(control)
-        self._data = self._socket(zmq.PULL)
-        self._data.bind(data)
-        self._poller = zmq.Poller()
-        self._poller.register(self._control, zmq.POLLIN)
-        self._poller.register(self._data, zmq.POLLIN)
+        self._seal = seal(CONTROL, number, secret)
         self._peers: dict[int, Peer] = {}
         self._outboxes: dict[int, Outbox] = {}
         self._inboxes: dict[int, Inbox] = {}
@@ -71,22 +72,14 @@ class Worker:
         self._ended = False
         self._ticks = 0
         self._next_look = self._next_progress = 0.0
-        self._send(m.Hello(os.getpid(), data))
-
-    def _socket(self, kind: int) -> Any:
-        socket = self._context.socket(kind)
-        socket.setsockopt(zmq.LINGER, 0)
-        # credits bound what is under way; a high-water mark would only add a second, hidden limit
-        socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.RCVHWM, 0)
-        return socket
+        self._send(m.Hello(os.getpid(), inbox))
 
     def _send(self, message: m.Message) -> None:
-        frames = m.encode(message)
-        if len(frames) == 1:
-            self._control.send(frames[0])
+        head, *buffers = m.encode(message)
+        if buffers:
+            self._control.send_multipart([self._seal + head, *buffers], copy=False)
         else:
-            self._control.send_multipart(frames, copy=False)
+            self._control.send(self._seal + head)
 
     # --- main loop ----------------------------------------------------------------------------
 
@@ -94,43 +87,40 @@ class Worker:
         """Execute what the service asks for until it says to end."""
         while not self._ended:
             if self._todo is None:
-                self._poll(None)
+                self._take(self._inbox.recv_multipart())
                 continue
             todo, self._todo = self._todo, None
             if isinstance(todo, wp.BeginPhase):
                 self._run_phase(Phase(todo.phase))
             elif isinstance(todo, wp.Advance):
                 self._run_steps(todo.limit)
-        self._send_all_and_close()
-
-    def _send_all_and_close(self) -> None:
-        for socket in (self._control, self._data, *self._peer_sockets.values()):
+        for socket in (self._control, self._inbox, *self._peer_sockets.values()):
             socket.close()
         self._context.term()
 
-    def _poll(self, timeout: int | None) -> None:
-        """Take everything that has arrived; wait for something if `timeout` (ms) allows."""
-        for socket, _ in self._poller.poll(timeout):
-            if socket is self._data:
-                self._take_data()
-            else:
-                self._take_control()
+    def _take(self, frames: list[bytes]) -> None:
+        """Deal with one message."""
+        try:
+            what, _ = unseal(frames, self._secret)
+        except RemoteProtocolError as error:
+            _log.warning("worker %d ignored %s", self._number, error)
+            return
+        if what == CONTROL:
+            self._feed(m.decode(frames))
+            return
+        batch = decode_batch(frames, self._formats)
+        for channel, message in batch.messages:
+            inbox = self._inboxes[channel]
+            if inbox.full:
+                raise RemoteProtocolError(f"partition {batch.sender} overran channel {channel}")
+            inbox.deliver(message)
+        for channel, count in batch.credits:
+            self._outboxes[channel].add_credit(count)
 
-    def _take_data(self) -> None:
-        while self._data.getsockopt(zmq.EVENTS) & zmq.POLLIN:
-            frames = self._data.recv_multipart(zmq.NOBLOCK)
-            batch = decode_batch(frames, self._formats)
-            for channel, message in batch.messages:
-                inbox = self._inboxes[channel]
-                if inbox.full:
-                    raise RemoteProtocolError(f"partition {batch.sender} overran channel {channel}")
-                inbox.deliver(message)
-            for channel, count in batch.credits:
-                self._outboxes[channel].add_credit(count)
-
-    def _take_control(self) -> None:
-        while not self._ended and self._control.getsockopt(zmq.EVENTS) & zmq.POLLIN:
-            self._feed(m.decode(self._control.recv_multipart(zmq.NOBLOCK)))
+    def _take_waiting(self) -> None:
+        """Deal with everything that has arrived."""
+        while not self._ended and waiting(self._inbox):
+            self._take(self._inbox.recv_multipart(zmq.NOBLOCK))
 
     def _feed(self, event: wp.Event) -> None:
         for action in self._protocol.receive(event):
@@ -203,10 +193,12 @@ class Worker:
             if self._number in (a, b):
                 other = b if a == self._number else a
                 if other not in self._peers:
-                    socket = self._socket(zmq.PUSH)
+                    socket = open_socket(self._context, zmq.PUSH)
                     socket.connect(addresses[other])
                     self._peer_sockets[other] = socket
-                    self._peers[other] = Peer(self._number, socket, plan.lookahead.get((self._number, other)))
+                    self._peers[other] = Peer(
+                        self._number, socket, self._secret, plan.lookahead.get((self._number, other))
+                    )
         self._part = part
 
     def _make_outbox(self, channel: ChannelSpec, source: str, destination: str) -> Outbox:
@@ -287,7 +279,7 @@ class Worker:
         if now >= self._next_look:
             self._next_look = now + _LOOK_UP
             self._flush()
-            self._poll(0)
+            self._take_waiting()
             if now >= self._next_progress:
                 self._next_progress = now + _PROGRESS
                 self._send(m.Progress(self._running.sequencer.step))
@@ -302,7 +294,8 @@ class Worker:
         if not self._peers:
             engine.check_deadlock()
         self._flush()
-        self._poll(None)
+        self._take(self._inbox.recv_multipart())
+        self._take_waiting()
 
     def _flush(self) -> None:
         for peer in self._peers.values():
@@ -368,11 +361,11 @@ def _format(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def main(number: int, control: str, data: str, identity: bytes) -> int:
+def main(number: int, control: str, inbox: str, secret: bytes) -> int:
     """Entry point of a forked worker; returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's to handle
     try:
-        Worker(number, control, data, identity).serve()
+        Worker(number, control, inbox, secret).serve()
     except Exception as error:
         print(f"lahar worker {number} (pid {os.getpid()}) failed:\n{_format(error)}", file=sys.stderr)
         return 70

@@ -59,7 +59,7 @@ class Link:
     target: int
     port: str
     bent: bool
-    backward: bool  # connect_from instead of connect
+    backward: bool  # connect_from instead of connect, where there is no virtual port
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,6 @@ class Description:
     regulators: tuple[tuple[int, int], ...] = ()  # (target, period)
     probes: tuple[tuple[int, str], ...] = ()  # (member, name of Var or port)
     creation: tuple[int, ...] = ()
-
-    def groups(self) -> list[list[int]]:
-        """Return the members that can be placed on their own; those with a Regulator take it along."""
-        return [[k] for k in range(len(self.members))]
 
 
 @dataclass(frozen=True)
@@ -209,17 +205,16 @@ def _targets(members: list[Member]) -> Any:
 
 
 @st.composite
-def spreads(draw, description: Description, extras: int = 0) -> Spread:
+def spreads(draw, description: Description) -> Spread:
     """Draw partitions, a placement of some members, a way of synchronisation and a channel size."""
     count = len(description.members)
-    partitions = draw(st.integers(2, min(4, count + extras)))
-    placed = draw(st.dictionaries(st.integers(0, count - 1), st.integers(0, partitions - 1), max_size=count))
-    return Spread(
-        partitions,
-        draw(st.sampled_from(["elastic", "lockstep"])),
-        draw(st.sampled_from([1, 2, 3, 64])),
-        tuple(placed.items()),
-    )
+    partitions = draw(st.integers(2, min(4, count)))
+    order = draw(st.permutations(range(count)))
+    # the members that are not placed must be enough to fill every partition
+    placed = order[: draw(st.integers(0, count - partitions))]
+    placement = tuple((k, draw(st.integers(0, partitions - 1))) for k in placed)
+    sync = draw(st.sampled_from(["elastic", "lockstep"]))
+    return Spread(partitions, sync, draw(st.sampled_from([1, 2, 3, 64])), placement)
 
 
 # --- building -------------------------------------------------------------------------------
@@ -239,8 +234,9 @@ def build(description: Description, num_steps: int = 0) -> Built:
     built = Built(description, [made[k] for k in range(len(made))])
     for link in description.links:
         target = getattr(made[link.target], link.port)
-        source = bend(made[link.source].out_ports[0], target.shape, link.bent)
-        if link.backward:
+        port = made[link.source].out_ports[0]
+        source = bend(port, target.shape, link.bent)
+        if link.backward and source is port:
             target.connect_from(source)
         else:
             source.connect(target)
