@@ -20,9 +20,9 @@ OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "
 _INK = "#1a1a1a"
 _LINES = {  # (kind, crossing) -> label, colour, width relative to the font size, dashes relative to the width
     ("spikes", False): ("spikes", "#4d4d4d", 0.11, None),
-    ("spikes", True): ("spikes to another worker", "#000000", 0.24, (3.2, 1.4)),
+    ("spikes", True): ("spikes to another worker", "#000000", 0.21, (3.4, 1.4)),
     ("reference", False): ("reference", "#4d4d4d", 0.13, (1.0, 1.3)),
-    ("reference", True): ("reference to another worker", "#000000", 0.26, (1.0, 1.0)),
+    ("reference", True): ("reference to another worker", "#000000", 0.24, (1.0, 1.0)),
 }
 _BORDERS = ("-", "--", ":", "-.")  # when there are more partitions than colours
 _LARGEST_FONT = 11.0
@@ -103,9 +103,9 @@ def draw_graph(
         raise MissingExtraError("Drawing a network", "matplotlib", "plot") from error
     _check(nodes, edges, colours)
     ax.set_axis_off()
-    figure = ax.get_figure()
-    if figure is not None and figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()  # lets the layout engine move the axes before they are measured
+    canvas = ax.figure.canvas
+    if canvas.figure.get_layout_engine() is not None:
+        canvas.figure.draw_without_rendering()  # lets the layout engine move the axes before they are measured
     extent = ax.get_window_extent()
     points = 72.0 / ax.figure.dpi
     width, height = extent.width * points, extent.height * points
@@ -322,25 +322,22 @@ def _draw_legend(
         for line, (label, colour, width, dashes) in _LINES.items()
         if line in used
     ]
-    size, height = 9.0, 0.0
-    while True:
-        for columns in range(len(handles), 0, -1):
-            legend = ax.legend(
-                handles=handles,
-                loc="lower center",
-                ncols=columns,
-                fontsize=size,
-                frameon=False,
-                borderaxespad=0.0,
-                borderpad=0.2,
-                columnspacing=1.6,
-                handlelength=2.6,
-                bbox_to_anchor=(0.5, 0.0),
-            )
-            extent = legend.get_window_extent()
-            height = extent.height * points
-            if extent.width * points <= room[0]:
-                break
-        if (extent.width * points <= room[0] and height <= 0.4 * room[1]) or size < 1:
-            return height
-        size *= 0.85
+    one_row = [(size, len(handles)) for size in (9.0, 8.25, 7.5)]
+    rows = [(9.0 * 0.85**step, columns) for step in range(12) for columns in range(len(handles), 0, -1)]
+    for size, columns in one_row + rows:
+        legend = ax.legend(
+            handles=handles,
+            loc="lower center",
+            ncols=columns,
+            fontsize=size,
+            frameon=False,
+            borderaxespad=0.0,
+            borderpad=0.2,
+            columnspacing=1.6,
+            handlelength=2.6,
+            bbox_to_anchor=(0.5, 0.0),
+        )
+        extent = legend.get_window_extent()
+        if extent.width * points <= room[0] and extent.height * points <= 0.4 * room[1]:
+            break
+    return float(extent.height) * points

@@ -26,6 +26,7 @@ _GAP = 4.2  # between layers
 _LANE = 0.9  # between parallel edges
 _SEPARATION = 0.8  # between boxes of a layer
 _SWEEPS = 24
+_READABLE = 7.5  # points: a drawing with text of this size is not folded further
 
 Point = tuple[float, float]
 
@@ -78,7 +79,8 @@ def lay_out(
     soft_edges : sequence of (int, int)
         Edges whose source is put to the right of the target where this contradicts no other edge.
     room : (float, float)
-        Width and height of the area to be filled. The drawing is folded so that it can be shown as large as possible.
+        Width and height of the area to be filled, in points. The drawing is folded where its text would be too
+        small otherwise.
 
     Returns
     -------
@@ -91,9 +93,11 @@ def lay_out(
     for bands in range(1, len(net.layers) + 1):
         layout = net.draw(bands)
         scale = min(room[0] / layout.width, room[1] / layout.height)
-        if scale > best_scale * 1.02:  # fold only if it shows
+        if scale > best_scale * 1.02:
             best, best_scale = layout, scale
-        elif bands > 1 and room[1] / layout.height < 0.5 * best_scale:
+        if best_scale >= _READABLE:
+            break
+        if bands > 1 and room[1] / layout.height < 0.5 * best_scale:
             break  # too high already, and more bands only make it higher
     return best
 

@@ -137,7 +137,9 @@ class Collection:
         return self._members[index] if isinstance(index, str) else self.members[index]
 
     def __contains__(self, member: object) -> bool:
-        return member in self._members or any(member is m for m in self._members.values())
+        if isinstance(member, str):
+            return member in self._members
+        return any(member is m for m in self._members.values())
 
     def __len__(self) -> int:
         return len(self._members)

@@ -214,13 +214,20 @@ class Engine:
 
     # --- running by itself --------------------------------------------------------------------
 
-    def next_calls(self) -> Iterable[Call] | None:
-        """Return the calls of the next phase of a run that this worker sequences itself."""
+    def next_calls(self, exchange: Callable[[int], int] | None = None) -> Iterable[Call] | None:
+        """Return the calls of the next phase, None at the end of the run.
+
+        Parameters
+        ----------
+        exchange : callable, optional
+            Takes what the actors here ask for and returns what the actors of all workers ask for.
+        """
         sequencer = self.sequencer
         if self._entered:
             if self.scheduler.failures:
                 return None
-            sequencer.add(self.end())
+            needs = self.end()
+            sequencer.add(needs if exchange is None else exchange(needs))
         phase = sequencer.next()
         if phase is None:
             self._entered = False

@@ -23,7 +23,6 @@ import zmq
 
 from lahar.compiler.plan import Plan, ProcessSpec
 from lahar.processes.errors import LaharError, RemoteProtocolError, UnpicklableError, WorkerDiedError
-from lahar.processes.model import Phase
 
 from . import messages as m
 from . import service_protocol as sp
@@ -44,7 +43,7 @@ class LocalNetwork:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._protocol = sp.ServiceProtocol(plan.partitions, plan.sync)
+        self._protocol = sp.ServiceProtocol(plan.partitions)
         self._owner = {
             var.id: part
             for spec, part in zip(plan.processes, plan.partition, strict=True)
@@ -300,10 +299,9 @@ class LocalNetwork:
             for p, part in zip(self._plan.processes, self._plan.partition, strict=True)
             if part == worker
         ]
-        phase = f", phase {Phase(self._protocol.phase).name}" if self._protocol.phase else ""
         return (
             f"Worker {worker} (pid {self._pids[worker]}, processes {', '.join(names)}) {how} near time step "
-            f"{self._protocol.step}{phase}. The run cannot go on; Vars of other workers remain readable."
+            f"{self._protocol.step}. The run cannot go on; Vars of other workers remain readable."
         )
 
     def _take_commands(self) -> None:

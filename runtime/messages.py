@@ -8,7 +8,6 @@ that it started itself.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +16,6 @@ import msgpack
 from lahar.processes.errors import RemoteProtocolError
 
 VERSION = 1
-_SHORT = 64  # bytes up to which a decoded message is remembered
 
 
 @dataclass(frozen=True)
@@ -39,15 +37,8 @@ class Build(Message):
 
 
 @dataclass(frozen=True)
-class RunPhase(Message):
-    """Execute one phase of the present time step; SPK begins the next one (lockstep)."""
-
-    phase: int
-
-
-@dataclass(frozen=True)
 class Grant(Message):
-    """Run up to and including time step `step` (elastic)."""
+    """Run up to and including time step `step`."""
 
     step: int
 
@@ -106,13 +97,6 @@ class Hello(Message):
 @dataclass(frozen=True)
 class Built(Message):
     """All models are built."""
-
-
-@dataclass(frozen=True)
-class PhaseDone(Message):
-    """The phase is done; `needs` are the flags of what actors ask for."""
-
-    needs: int
 
 
 @dataclass(frozen=True)
@@ -211,21 +195,12 @@ _HAS_BUFFERS = {n for n, c in KINDS.items() if any(f.name == "buffers" for f in 
 
 def encode(message: Message) -> list[Any]:
     """Return the frames of a message."""
-    if isinstance(message, (RunPhase, PhaseDone)):
-        return [_encode_again(message)]
-    head = _encode_head(message)
-    return [head, *message.buffers] if type(message).__name__ in _HAS_BUFFERS else [head]  # type: ignore[attr-defined]
-
-
-def _encode_head(message: Message) -> bytes:
     name = type(message).__name__
     fields = [getattr(message, field) for field, _ in _FIELDS[name]]
-    return bytes(msgpack.packb([VERSION, name, fields]))
-
-
-# The messages of every phase come in a few variants only. Remembering them takes 8 us of Python out of
-# each hop between service and worker.
-_encode_again = functools.lru_cache(maxsize=128)(_encode_head)
+    frames = [msgpack.packb([VERSION, name, fields])]
+    if name in _HAS_BUFFERS:
+        frames.extend(message.buffers)  # type: ignore[attr-defined]
+    return frames
 
 
 def decode(frames: list[Any]) -> Message:
@@ -236,17 +211,6 @@ def decode(frames: list[Any]) -> Message:
     RemoteProtocolError
         The frames are not a message of this version.
     """
-    if len(frames) == 1 and len(frames[0]) <= _SHORT:
-        return _decode_again(bytes(frames[0]))
-    return _decode(frames)
-
-
-@functools.lru_cache(maxsize=128)
-def _decode_again(frame: bytes) -> Message:
-    return _decode([frame])
-
-
-def _decode(frames: list[Any]) -> Message:
     try:
         version, name, values = msgpack.unpackb(frames[0], strict_map_key=False)
         if version != VERSION:

@@ -7,7 +7,7 @@ from typing import Any
 import zmq
 
 from .channels import Outbox
-from .sockets import DATA, seal
+from .sockets import DATA, MARK, seal
 from .wire import encode_batch
 
 _SMALL_FRAMES = 2  # header and small payloads; large payloads follow in frames of their own
@@ -30,6 +30,7 @@ class Peer:
     def __init__(self, sender: int, socket: Any, secret: bytes, lookahead: int | None) -> None:
         self._sender = sender
         self._seal = seal(DATA, sender, secret)
+        self._mark_seal = seal(MARK, sender, secret)
         self._socket = socket
         self._lookahead = lookahead
         self._messages: list[tuple[Outbox, Any]] = []
@@ -50,13 +51,17 @@ class Peer:
     def return_credit(self, channel: int, count: int) -> None:
         self._credits[channel] = self._credits.get(channel, 0) + count
 
+    def mark(self, frame: bytes) -> None:
+        """Send what has been collected and a mark behind it."""
+        self.flush()
+        self._socket.send(self._mark_seal + frame, zmq.NOBLOCK)
+
     def flush(self) -> None:
         """Send what has been collected, if anything."""
         if not self._messages and not self._credits:
             return
-        frames, sizes = encode_batch(
-            self._sender, [(outbox.channel, message) for outbox, message in self._messages], self._credits
-        )
+        messages = [(outbox.channel, message) for outbox, message in self._messages]
+        frames, sizes = encode_batch(self._sender, messages, self._credits)
         for (outbox, _), size in zip(self._messages, sizes, strict=True):
             outbox.sent_bytes += size
         self._messages = []

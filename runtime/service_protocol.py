@@ -6,15 +6,17 @@ States:
 CONNECTING  waits for the hello of every worker
 BUILDING    waits until every worker has built its models
 IDLE        between runs; all workers have completed the same time step
-LOCKSTEP    every worker executes the same phase; the next one begins when all have finished
-RUNNING     workers advance by themselves up to a granted time step (elastic)
+RUNNING     workers execute time steps up to a granted one
 HOLDING     workers are being asked where they are, to agree on the last time step of the run
 FAILED      a model raised or a worker died
 =========== ==================================================================================
 
-A pause in elastic mode: `Hold` makes every worker name the time step beyond which it does not go; the
-largest of them is granted to all. No worker has gone further and all can get there, so the network halts
-in a consistent cut.
+The service grants a number of time steps at once. How workers keep together on the way is their own
+affair: by the messages on their channels (elastic), or by a barrier after every phase (lockstep).
+
+A pause: `Hold` makes every worker name the time step beyond which it does not go; the largest of them is
+granted to all. No worker has gone further and all can get there, so the network halts in a consistent
+cut.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from enum import Enum, auto
 from lahar.processes.errors import LocalProtocolError, RemoteProtocolError
 
 from . import messages as m
-from .sequencer import Need, Sequencer
+from .sequencer import Need
 
 ENDLESS = sys.maxsize
 
@@ -37,7 +39,6 @@ class State(Enum):
     CONNECTING = auto()
     BUILDING = auto()
     IDLE = auto()
-    LOCKSTEP = auto()
     RUNNING = auto()
     HOLDING = auto()
     FAILED = auto()
@@ -107,10 +108,9 @@ EXPECTED: dict[State, frozenset[type]] = {
     _S.CONNECTING: frozenset({m.Hello}),
     _S.BUILDING: frozenset({m.Built, m.Failed}),
     _S.IDLE: frozenset(),
-    _S.LOCKSTEP: frozenset({m.PhaseDone, m.Failed}),
     _S.RUNNING: frozenset({m.Reached, m.Wish, m.Failed}),
     _S.HOLDING: frozenset({m.Holding, m.Reached, m.Wish, m.Failed}),
-    _S.FAILED: frozenset({m.Hello, m.Built, m.PhaseDone, m.Reached, m.Wish, m.Holding, m.Failed, m.Aborted}),
+    _S.FAILED: frozenset({m.Hello, m.Built, m.Reached, m.Wish, m.Holding, m.Failed, m.Aborted}),
 }
 
 
@@ -121,24 +121,19 @@ class ServiceProtocol:
     ----------
     workers : int
         Number of workers.
-    sync : {"lockstep", "elastic"}
 
     Attributes
     ----------
     state : State
     step : int
         Last time step begun by a worker, as far as the service knows.
-    phase : int
-        Phase being executed (lockstep), or 0.
     """
 
-    def __init__(self, workers: int, sync: str) -> None:
+    def __init__(self, workers: int) -> None:
         self.state = State.CONNECTING
         self.step = 0
-        self.phase = 0
         self._all = frozenset(range(workers))
-        self._sync = sync
-        self._sequencer = Sequencer()
+        self._done = 0
         self._answered: set[int] = set()
         self._held: dict[int, int] = {}
         self._wish = Need.NOTHING
@@ -153,23 +148,14 @@ class ServiceProtocol:
             return self._halt()
         if self.state is not State.IDLE:
             raise LocalProtocolError(f"a run was asked for in state {self.state.name}")
-        limit = ENDLESS if event.steps is None else self._sequencer.step + event.steps
-        self._sequencer.limit = limit
-        self._answered.clear()
         if event.steps == 0:
-            return [Ended(self._sequencer.step, Need.NOTHING)]
-        if self._sync == "lockstep":
-            self.state = State.LOCKSTEP
-            return self._next_phase()
+            return [Ended(self._done, Need.NOTHING)]
+        self._answered.clear()
         self.state = State.RUNNING
-        return [ToAll(m.Grant(limit))]
+        return [ToAll(m.Grant(ENDLESS if event.steps is None else self._done + event.steps))]
 
     def _halt(self) -> list[Action]:
-        if self.state is State.LOCKSTEP:
-            self._sequencer.limit = self._sequencer.step
-        elif self.state is State.RUNNING:
-            return self._hold()
-        return []
+        return self._hold() if self.state is State.RUNNING else []
 
     # --- workers --------------------------------------------------------------------------------
 
@@ -206,8 +192,6 @@ class ServiceProtocol:
         if worker in self._answered:
             raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__} twice")
         self._answered.add(worker)
-        if isinstance(message, m.PhaseDone):
-            self._sequencer.add(message.needs)
         if self._answered != self._all:
             return []
         self._answered.clear()
@@ -218,28 +202,14 @@ class ServiceProtocol:
             case m.Built():
                 self.state = State.IDLE
                 return [Opened()]
-            case m.PhaseDone():
-                return self._next_phase()
             case m.Reached():
-                self._sequencer.step = self.step = message.step
-                return self._end(self._wish)
+                self._done = self.step = message.step
+                wish, self._wish = self._wish, Need.NOTHING
+                self.state = State.IDLE
+                return [Ended(self._done, wish)]
         raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__}")
 
     # --- steps ------------------------------------------------------------------------------------
-
-    def _next_phase(self) -> list[Action]:
-        phase = self._sequencer.next()
-        self.step = self._sequencer.step
-        if phase is None:
-            self.phase = 0
-            return self._end(self._sequencer.take_wish())
-        self.phase = int(phase)
-        return [ToAll(m.RunPhase(int(phase)))]
-
-    def _end(self, wish: Need) -> list[Action]:
-        self.state = State.IDLE
-        self._wish = Need.NOTHING
-        return [Ended(self._sequencer.step, wish)]
 
     def _hold(self) -> list[Action]:
         self.state = State.HOLDING

@@ -14,7 +14,7 @@ import zmq
 
 from lahar.processes.errors import RemoteProtocolError
 
-CONTROL, DATA, HOST = 1, 2, 3
+CONTROL, DATA, MARK, HOST = 1, 2, 3, 4
 SECRET_BYTES = 8
 _SEAL_BYTES = 3 + SECRET_BYTES
 

@@ -2,7 +2,8 @@
 
 A batch is a msgpack header ``[version, sender, messages, credits]`` and the payloads. `messages` holds
 ``[channel, encoding, bytes]``, `credits` holds ``[channel, count]``. Payloads are concatenated in the
-second frame; large ones get a frame of their own and are not copied on sending.
+second frame; large ones get a frame of their own and are not copied on sending. A mark (lockstep) says
+that the sender has finished a phase and what its actors ask for; it is a message of its own, 9 bytes long.
 
 An array travels in the smallest of three encodings, chosen for each message: DENSE (raw), INDEX
 (positions of the elements that are 1, all others 0) or BITMAP (one bit for each element). Only exact
@@ -12,6 +13,7 @@ however the network is partitioned.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,28 @@ _UNSIGNED: dict[int, np.dtype[Any]] = {
     4: np.dtype("u4"),
     8: np.dtype("u8"),
 }
+
+
+_MARK = struct.Struct("<QB")
+
+
+def encode_mark(number: int, needs: int) -> bytes:
+    """Return the mark of phase `number`."""
+    return _MARK.pack(number, needs)
+
+
+def decode_mark(frame: bytes) -> tuple[int, int]:
+    """Return (number of the phase, needs).
+
+    Raises
+    ------
+    RemoteProtocolError
+        `frame` is not a mark.
+    """
+    if len(frame) != _MARK.size:
+        raise RemoteProtocolError(f"a mark of {len(frame)} bytes, expected {_MARK.size}")
+    number, needs = _MARK.unpack(frame)
+    return number, needs
 
 
 @dataclass(frozen=True)

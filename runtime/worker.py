@@ -14,9 +14,10 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import zmq
+from greenlet import getcurrent
 
 from lahar.compiler.plan import ChannelSpec, Plan
-from lahar.processes.errors import LaharError, RemoteProtocolError
+from lahar.processes.errors import LaharError, LocalProtocolError, RemoteProtocolError
 from lahar.processes.model import Phase
 
 from . import messages as m
@@ -25,10 +26,10 @@ from .actors import BuildError
 from .channels import Inbox, Outbox
 from .engine import Engine, Failure, Interrupted, build_failure
 from .peers import Peer
-from .scheduler import Call, Scheduler
-from .sockets import CONTROL, open_socket, seal, unseal, waiting
+from .scheduler import Call, Scheduler, Wait
+from .sockets import CONTROL, MARK, open_socket, seal, unseal, waiting
 from .values import decode, encode
-from .wire import ChannelFormat, decode_batch
+from .wire import ChannelFormat, decode_batch, decode_mark, encode_mark
 
 _log = logging.getLogger("lahar.worker")
 _LOOK_UP = 0.0005  # seconds between looks at the sockets while there is always something to compute
@@ -67,7 +68,11 @@ class Worker:
         self._inboxes: dict[int, Inbox] = {}
         self._formats: dict[int, ChannelFormat] = {}
         self._peer_sockets: dict[int, Any] = {}
-        self._todo: wp.Action | None = None
+        self._todo: wp.Advance | None = None
+        self._lockstep = False
+        self._phases = 0  # phases finished, in lockstep
+        self._marks: dict[int, list[int]] = {}  # what other workers ask for, by number of phase
+        self._at_barrier: Any = None
         self._executing = False
         self._ended = False
         self._ticks = 0
@@ -90,10 +95,7 @@ class Worker:
                 self._take(self._inbox.recv_multipart())
                 continue
             todo, self._todo = self._todo, None
-            if isinstance(todo, wp.BeginPhase):
-                self._run_phase(Phase(todo.phase))
-            elif isinstance(todo, wp.Advance):
-                self._run_steps(todo.limit)
+            self._run_steps(todo.limit)
         for socket in (self._control, self._inbox, *self._peer_sockets.values()):
             socket.close()
         self._context.term()
@@ -104,6 +106,9 @@ class Worker:
             what, _ = unseal(frames, self._secret)
         except RemoteProtocolError as error:
             _log.warning("worker %d ignored %s", self._number, error)
+            return
+        if what == MARK:
+            self._take_mark(frames[0])
             return
         if what == CONTROL:
             self._feed(m.decode(frames))
@@ -116,6 +121,13 @@ class Worker:
             inbox.deliver(message)
         for channel, count in batch.credits:
             self._outboxes[channel].add_credit(count)
+
+    def _take_mark(self, frame: bytes) -> None:
+        number, needs = decode_mark(frame)
+        self._marks.setdefault(number, []).append(needs)
+        if self._at_barrier is not None:
+            self._scheduler.wake(self._at_barrier)
+            self._at_barrier = None
 
     def _take_waiting(self) -> None:
         """Deal with everything that has arrived."""
@@ -131,8 +143,6 @@ class Worker:
                     self._build(action)
                 case wp.Access():
                     self._access(action.message)
-                case wp.BeginPhase():
-                    self._todo = action
                 case wp.Advance():
                     if self._executing:
                         self._running.sequencer.limit = action.limit
@@ -187,19 +197,21 @@ class Worker:
             self._feed(wp.ModelsBuilt())
 
     def _connect(self, plan: Plan, addresses: list[str]) -> None:
-        part = plan.partition
-        for channel in plan.crossing():
-            a, b = part[channel.source[0]], part[channel.destination[0]]
-            if self._number in (a, b):
-                other = b if a == self._number else a
-                if other not in self._peers:
-                    socket = open_socket(self._context, zmq.PUSH)
-                    socket.connect(addresses[other])
-                    self._peer_sockets[other] = socket
-                    self._peers[other] = Peer(
-                        self._number, socket, self._secret, plan.lookahead.get((self._number, other))
-                    )
-        self._part = part
+        self._part = plan.partition
+        self._lockstep = plan.sync == "lockstep" and plan.partitions > 1
+        others = {
+            self._part[end[0]]
+            for channel in plan.crossing()
+            if self._number in (self._part[channel.source[0]], self._part[channel.destination[0]])
+            for end in (channel.source, channel.destination)
+        }
+        for other in range(plan.partitions) if self._lockstep else sorted(others):
+            if other != self._number:
+                socket = open_socket(self._context, zmq.PUSH)
+                socket.connect(addresses[other])
+                self._peer_sockets[other] = socket
+                ahead = plan.lookahead.get((self._number, other))
+                self._peers[other] = Peer(self._number, socket, self._secret, ahead)
 
     def _make_outbox(self, channel: ChannelSpec, source: str, destination: str) -> Outbox:
         peer = self._peers[self._part[channel.destination[0]]]
@@ -231,6 +243,8 @@ class Worker:
             pass
         except LaharError as broken:
             error = broken
+        except Exception as bug:  # of Lahar itself: the user must see it, and where
+            error = LocalProtocolError(f"worker {self._number} failed: {_format(bug)}")
         finally:
             self._executing = False
         failures = engine.take_failures()
@@ -244,16 +258,6 @@ class Worker:
             return False
         return not self._ended
 
-    def _run_phase(self, phase: Phase) -> None:
-        engine = self._running
-        if phase is Phase.SPK:
-            engine.sequencer.step += 1
-        calls: list[Iterable[Call] | None] = [None, engine.begin(phase, engine.sequencer.step)]
-        if self._execute(calls.pop):
-            needs = engine.end()
-            self._flush()
-            self._feed(wp.PhaseEnded(needs))
-
     def _run_steps(self, limit: int) -> None:
         engine = self._running
         engine.sequencer.limit = limit
@@ -264,10 +268,27 @@ class Worker:
 
     def _next_calls(self) -> Iterable[Call] | None:
         engine = self._running
-        calls = engine.next_calls()
+        calls = engine.next_calls(self._exchange if self._lockstep else None)
         if engine.phase is Phase.SPK:
             self._tick()
         return calls
+
+    def _exchange(self, needs: int) -> int:
+        """Wait until all workers have finished the phase; return what the actors of all ask for.
+
+        The mark travels behind the messages of the phase, so that these have arrived when the next phase
+        begins. One hop from worker to worker takes half as long as a round trip over the service.
+        """
+        self._phases += 1
+        frame = encode_mark(self._phases, needs)
+        for peer in self._peers.values():
+            peer.mark(frame)
+        while len(self._marks.get(self._phases, ())) < len(self._peers):
+            self._at_barrier = getcurrent()
+            self._scheduler.block(Wait("worker", "barrier", "other workers"))
+        for others in self._marks.pop(self._phases, ()):
+            needs |= others
+        return needs
 
     def _tick(self) -> None:
         """Between time steps: send what is due, and look at the sockets now and then."""

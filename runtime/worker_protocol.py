@@ -7,9 +7,8 @@ carries out what it returns. States:
 CONNECTED   has said hello, waits for its part of the Plan
 BUILDING    builds models
 IDLE        all actors have completed the same time step; Vars may be read and set
-IN_PHASE    executes one phase (lockstep)
-RUNNING     executes time steps up to a granted one (elastic)
-HELD        begins no further time step; waits for the last one of this run (elastic)
+RUNNING     executes time steps up to a granted one
+HELD        begins no further time step; waits to hear the last one of this run
 ABORTED     the run was given up; Vars can be read, nothing else
 ENDED
 =========== ==================================================================================
@@ -32,7 +31,6 @@ class State(Enum):
     CONNECTED = auto()
     BUILDING = auto()
     IDLE = auto()
-    IN_PHASE = auto()
     RUNNING = auto()
     HELD = auto()
     ABORTED = auto()
@@ -45,13 +43,6 @@ class State(Enum):
 @dataclass(frozen=True)
 class ModelsBuilt:
     """All models of the partition are built."""
-
-
-@dataclass(frozen=True)
-class PhaseEnded:
-    """The phase is done; `needs` is what the actors ask for."""
-
-    needs: int
 
 
 @dataclass(frozen=True)
@@ -89,13 +80,6 @@ class BuildModels:
 
 
 @dataclass(frozen=True)
-class BeginPhase:
-    """Execute a phase, then report `PhaseEnded`."""
-
-    phase: int
-
-
-@dataclass(frozen=True)
 class Advance:
     """Execute time steps up to `limit`, then report `StepsEnded`; replaces an earlier limit."""
 
@@ -124,8 +108,8 @@ class End:
     """Close and exit."""
 
 
-Action = Send | BuildModels | BeginPhase | Advance | Halt | Access | GiveUp | End
-Event = m.Message | ModelsBuilt | PhaseEnded | StepsEnded | ModelsFailed
+Action = Send | BuildModels | Advance | Halt | Access | GiveUp | End
+Event = m.Message | ModelsBuilt | StepsEnded | ModelsFailed
 
 _S = State
 _READ: dict[tuple[State, type], State] = {(s, e): s for s in (_S.IDLE, _S.ABORTED) for e in (m.Get, m.Count)}
@@ -135,12 +119,9 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (_S.CONNECTED, m.Build): _S.BUILDING,
     (_S.BUILDING, ModelsBuilt): _S.IDLE,
     (_S.BUILDING, ModelsFailed): _S.ABORTED,
-    (_S.IDLE, m.RunPhase): _S.IN_PHASE,
     (_S.IDLE, m.Grant): _S.RUNNING,
     (_S.IDLE, m.Hold): _S.HELD,
     (_S.IDLE, m.Set): _S.IDLE,
-    (_S.IN_PHASE, PhaseEnded): _S.IDLE,
-    (_S.IN_PHASE, ModelsFailed): _S.ABORTED,
     (_S.RUNNING, m.Hold): _S.HELD,
     (_S.RUNNING, StepsEnded): _S.IDLE,
     (_S.RUNNING, ModelsFailed): _S.ABORTED,
@@ -150,7 +131,6 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (_S.HELD, ModelsFailed): _S.ABORTED,
     (_S.ABORTED, ModelsFailed): _S.ABORTED,
     (_S.ABORTED, m.Hold): _S.ABORTED,
-    (_S.ABORTED, m.RunPhase): _S.ABORTED,
     (_S.ABORTED, m.Grant): _S.ABORTED,
     **_READ,
     **{(s, m.Abort): _S.ABORTED for s in State if s is not _S.ENDED},
@@ -191,10 +171,6 @@ class WorkerProtocol:
                 return [BuildModels(event.buffers, event.peers)]
             case ModelsBuilt():
                 return [Send(m.Built())]
-            case m.RunPhase() if before is State.IDLE:
-                return [BeginPhase(event.phase)]
-            case PhaseEnded():
-                return [Send(m.PhaseDone(event.needs))]
             case m.Grant() if before in (State.IDLE, State.HELD):
                 return [Advance(event.step)]
             case m.Hold() if before is not State.ABORTED:

@@ -91,9 +91,8 @@ class Recording:
 
 def build(tag: str, steps: int = 200) -> Network:
     """Connect the network; `tag` chooses floating-point or fixed-point models at compile time."""
-    np.random.seed(123)
-    rasters = {name: (np.random.rand(1, 200) < 0.03).astype(int) for name in ("pre", "post")}
-    # After the rasters: the rule draws its seed for stochastic rounding from the same global state.
+    np.random.seed(123)  # noqa: NPY002 - the rule, too, draws from the global state: its seed for rounding
+    rasters = {name: (np.random.rand(1, 200) < 0.03).astype(int) for name in ("pre", "post")}  # noqa: NPY002
     rule = STDPLoihi(learning_rate=1, A_plus=1, A_minus=-1, tau_plus=10, tau_minus=10, t_epoch=4)
 
     neurons = {}
@@ -192,6 +191,7 @@ def figure(recording: Recording) -> Figure:
         ax.tick_params(labelbottom=False)
     over_time[-1].set_xlabel("Time step")
     over_time[-1].set_xlim(0, len(recording.weight) + 1)
+    page.align_ylabels(over_time)
     draw_window(window, recording)
 
     for letter, ax in zip("ABCDE", [*over_time, window], strict=True):
@@ -218,7 +218,7 @@ def draw_spikes(ax: Axes, recording: Recording) -> None:
 def draw_trace(ax: Axes, values: np.ndarray, title: str, colour: str) -> None:
     """Draw a trace, which the connection updates at the end of each epoch."""
     steps = np.arange(1, len(values) + 1)
-    ax.step(steps, values, where="post", color=colour, linewidth=1.5)
+    ax.step(steps, values, color=colour, linewidth=1.5)
     ax.set_title(title, fontsize=11)
     ax.set_ylabel("Trace value")
     ax.set_ylim(bottom=0)
@@ -226,9 +226,9 @@ def draw_trace(ax: Axes, values: np.ndarray, title: str, colour: str) -> None:
 
 
 def draw_weight(ax: Axes, recording: Recording) -> None:
-    """Draw the weight, with a tick where it changed."""
+    """Draw the weight, with a dot where it changed."""
     steps = np.arange(1, len(recording.weight) + 1)
-    ax.step(steps, recording.weight, where="post", color=WEIGHT, linewidth=1.5)
+    ax.step(steps, recording.weight, color=WEIGHT, linewidth=1.5)
     for t, weight, change in recording.weight_changes():
         ax.plot(t, weight, marker="o", markersize=4.5, color=STRONGER if change > 0 else WEAKER)
     ax.set_title("Weight dynamics", fontsize=11)
@@ -258,7 +258,9 @@ def draw_window(ax: Axes, recording: Recording) -> None:
         lags, changes = np.array(points, dtype=float).T
         theory = np.where(lags < 0, weaker(np.minimum(lags, 0)), stronger(np.maximum(lags, 0)))
         ax.vlines(lags, theory, changes, color="0.6", linewidth=1.0, linestyle=":")
-        ax.plot(lags, changes, "o", color=POST, markersize=6.5, markeredgecolor="white", label="Weight changes")
+        ax.plot(
+            lags, changes, "o", color=POST, markersize=6.5, markeredgecolor="white", label="Weight changes"
+        )
         note = "Dots leave the W− curve where y1\nsums several post spikes"
         if recording.tag == "fixed_pt":
             note += ", and by\nthe rounding of fixed-point numbers"
@@ -266,7 +268,7 @@ def draw_window(ax: Axes, recording: Recording) -> None:
         note = f"The weight did not change\nin {len(recording.weight)} time steps"
     ax.text(0.97, 0.04, note, transform=ax.transAxes, ha="right", va="bottom", fontsize=9, color="0.3")
     ax.set_title("STDP weight changes - Learning window", fontsize=11)
-    ax.set_xlabel("t_post - t_pre (time steps)")
+    ax.set_xlabel(r"$t_\mathrm{post} - t_\mathrm{pre}$ (time steps)")
     ax.set_ylabel("Weight change")
     ax.margins(y=0.08)
     ax.legend(loc="upper left", frameon=False)

@@ -348,7 +348,7 @@ def test_the_process_server_lists_living_processes():
 
 
 def test_the_process_server_keeps_no_process_alive():
-    process = Everything()
+    process = LIF(shape=(1,))
     number = process.id
     del process
     gc.collect()
