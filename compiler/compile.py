@@ -17,7 +17,7 @@ from lahar.processes.errors import (
     ValidationError,
 )
 from lahar.processes.model import LavaPyType, PyAsyncProcessModel, PyInPort, PyOutPort, PyRefPort, PyVarPort
-from lahar.processes.ports import AbstractPort, ImplicitVarPort, VarPort
+from lahar.processes.ports import AbstractPort, ImplicitVarPort, InPort, RefPort, VarPort
 from lahar.processes.process import AbstractProcess
 from lahar.processes.var import Var
 
@@ -263,12 +263,13 @@ def _check_initial_value(process: AbstractProcess, var: Var, declared: LavaPyTyp
         raise ShapeError(
             f"{where} has shape {var.shape}, but its initial value has shape {value.shape}."
         ) from None
-    if dtype.kind in "iu" and value.dtype.kind == "f":
+    if dtype.kind in "iu" and not np.can_cast(value.dtype, dtype):
         with np.errstate(invalid="ignore"):
             lossy = value[value.astype(dtype) != value]
         if lossy.size:
+            loss = "lose digits" if value.dtype.kind == "f" else "wrap around"
             warnings.warn(
-                f"{where}: {lossy.size} initial value(s) lose digits in {dtype}, for example {lossy.flat[0]}.",
+                f"{where}: {lossy.size} initial value(s) {loss} in {dtype}, for example {lossy.flat[0]}.",
                 LaharWarning,
                 stacklevel=4,
             )
@@ -277,13 +278,14 @@ def _check_initial_value(process: AbstractProcess, var: Var, declared: LavaPyTyp
 # --- connections ----------------------------------------------------------------------------
 
 
-def _leaf_index(port: AbstractPort, source: AbstractPort, index: dict[int, int]) -> int:
-    process: Any = port.process
+def _leaf_index(end: AbstractPort, port: AbstractPort, index: dict[int, int]) -> int:
+    """Return the number of the process at the other end of a path from `port`."""
+    process: Any = end.process
     if process is None or id(process) not in index:
-        name = port.path if process is not None else "a port without Process"
+        name = end.path if process is not None else "a port without Process"
         raise CompileError(
-            f"'{source.path}' leads to '{name}', which has no counterpart inside its hierarchical Process. Connect "
-            "it to a port of a sub process, and make that sub process an attribute of the SubProcessModel."
+            f"'{port.path}' is connected with '{name}', which has no counterpart inside its hierarchical Process. "
+            "Connect it with a port of a sub process, and make that sub process an attribute of the SubProcessModel."
         )
     return index[id(process)]
 
@@ -292,45 +294,34 @@ def _channels(
     network: Network, specs: list[ProcessSpec], index: dict[int, int], capacity: int
 ) -> list[ChannelSpec]:
     """Make one channel per path, ordered per InPort by the order of connect() calls."""
-    found: dict[tuple[int, str], list[tuple[tuple[int, str], tuple[Any, ...]]]] = {}
     for leaf, _ in network.leaves:
         for port in leaf.out_ports:
-            for target, virtual in port.forward_paths():
-                k = _leaf_index(target, port, index)
-                transforms = tuple(v.get_transform_func_fwd() for v in virtual)
-                found.setdefault((k, target.name), []).append(((index[id(leaf)], port.name), transforms))
+            for end, _ in port.forward_paths():
+                if isinstance(end, InPort):  # an OutPort of a parent may be left unconnected
+                    _leaf_index(end, port, index)
     channels: list[ChannelSpec] = []
     for k, (leaf, _) in enumerate(network.leaves):
         for port in leaf.in_ports:
-            sources = found.get((k, port.name), [])
-            rank = {_key(src, index): n for n, src in reversed(list(enumerate(_sources(port))))}
-            sources.sort(key=lambda s: rank.get(s[0], len(rank)))
-            for source, transforms in sources:
-                sender = next(p for p in specs[source[0]].out_ports if p.name == source[1])
-                receiver = next(p for p in specs[k].in_ports if p.name == port.name)
+            receiver = next(p for p in specs[k].in_ports if p.name == port.name)
+            for start, virtual in port.backward_paths():
+                if isinstance(start, InPort):  # of a parent, which may be left unconnected
+                    continue
+                source = _leaf_index(start, port, index), start.name
+                sender = next(p for p in specs[source[0]].out_ports if p.name == start.name)
                 _check_dtypes(specs, source, sender, (k, port.name), receiver)
-                delay = specs[source[0]].model.min_delay + specs[k].model.min_delay
                 channels.append(
                     ChannelSpec(
-                        len(channels),
-                        source,
-                        (k, port.name),
-                        sender.shape,
-                        sender.dtype,
-                        capacity,
-                        transforms,
-                        delay,
+                        id=len(channels),
+                        source=source,
+                        destination=(k, port.name),
+                        shape=sender.shape,
+                        dtype=sender.dtype,
+                        capacity=capacity,
+                        transforms=tuple(v.get_transform_func_fwd() for v in virtual),
+                        delay=specs[source[0]].model.min_delay + specs[k].model.min_delay,
                     )
                 )
     return channels
-
-
-def _sources(port: AbstractPort) -> list[AbstractPort]:
-    return port.get_src_ports()
-
-
-def _key(port: AbstractPort, index: dict[int, int]) -> tuple[int, str]:
-    return index.get(id(port.process), -1), port.name
 
 
 def _check_dtypes(
@@ -355,6 +346,11 @@ def _check_dtypes(
 
 
 def _references(network: Network, index: dict[int, int]) -> list[ReferenceSpec]:
+    for process in (*(leaf for leaf, _ in network.leaves), *network.parents):
+        for port in process.var_ports:
+            for start, _ in port.backward_paths():
+                if isinstance(start, RefPort):  # a VarPort of a parent may be left unconnected
+                    _leaf_index(start, port, index)
     references: list[ReferenceSpec] = []
     for k, (leaf, _) in enumerate(network.leaves):
         for port in leaf.ref_ports:

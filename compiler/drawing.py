@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lahar.processes.errors import MissingExtraError, ValidationError
 
-from .layout import STUB, Box, Layout, Point, lay_out
+from .layout import PORT, STUB, Layout, Point, lay_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,7 @@ def draw_graph(
     hard = [position for position, edge in enumerate(edges) if edge.kind != "reference"]
     soft = [position for position, edge in enumerate(edges) if edge.kind == "reference"]
     layout = lay_out(
-        [_box_size(*text) for text in texts],
+        [_box_size(*text, ends) for text, ends in zip(texts, _ends(len(nodes), edges), strict=True)],
         [(edges[position].source, edges[position].target) for position in hard],
         [(edges[position].source, edges[position].target) for position in soft],
         (width, height - below),
@@ -188,13 +188,27 @@ def _text_width(text: str, weight: str) -> float:
     return float(width) / 100
 
 
-def _box_size(label: list[str], kind: list[str]) -> tuple[float, float]:
+def _text_height(label: list[str], kind: list[str]) -> float:
+    return _LINE_HEIGHT * (len(label) + _KIND_SIZE * len(kind))
+
+
+def _ends(count: int, edges: Sequence[DrawEdge]) -> list[int]:
+    """Count the edges at the fuller side of every box; references are drawn from right to left."""
+    sides = [[0, 0] for _ in range(count)]
+    for edge in edges:
+        sides[edge.source][edge.kind != "reference"] += 1
+        sides[edge.target][edge.kind == "reference"] += 1
+    return [max(pair) for pair in sides]
+
+
+def _box_size(label: list[str], kind: list[str], ends: int) -> tuple[float, float]:
+    """Room for the text, and for the arrow heads at a side."""
     width = max(
         *(_text_width(line, "bold") for line in label),
         *(_KIND_SIZE * _text_width(line, "normal") for line in kind),
     )
-    height = _LINE_HEIGHT * (len(label) + _KIND_SIZE * len(kind))
-    return width + 2 * _PADDING[0], height + 2 * _PADDING[1]
+    height = max(_text_height(label, kind) + 2 * _PADDING[1], ends * PORT / 0.85)
+    return width + 2 * _PADDING[0], height
 
 
 # --- artists ------------------------------------------------------------------------------
@@ -223,8 +237,7 @@ def _draw_node(
 ) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    box: Box = layout.boxes[position]
-    scale = frame.scale
+    box, scale = layout.boxes[position], frame.scale
     left, bottom = frame.at((box.x - box.width / 2, box.y - box.height / 2))
     ax.add_patch(
         FancyBboxPatch(
@@ -238,8 +251,8 @@ def _draw_node(
             **palette.box(node.group),
         )
     )
-    x, y = frame.at((box.x, box.y + box.height / 2 - _PADDING[1]))
     label, kind = text
+    x, y = frame.at((box.x, box.y + _text_height(label, kind) / 2))
     lines = [(line, 1.0, "bold", _INK) for line in label]
     lines += [(line, _KIND_SIZE, "normal", "#333333") for line in kind]
     for line, size, weight, colour in lines:

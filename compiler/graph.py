@@ -92,6 +92,7 @@ def _expand(process: AbstractProcess, select: Callable[[AbstractProcess], Model]
     model = select(process)
     if not issubclass(model, AbstractSubProcessModel):
         _forget_expansion(process)
+        process.validate_var_aliases()
         network.leaves.append((process, model))
         return
     network.parents.append(process)

@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +22,13 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 STUB = 1.0  # straight piece at either end of an edge: room for the arrow head
-_BULGE = 1.6  # how far a turning edge reaches into the gap
-_GAP = 4.2  # between layers
+PORT = 0.75  # between edges at a box; a box may be too low for this
+_BULGE = 1.4  # how far a turning edge reaches into the gap
+_GAP = 3.7  # between layers
 _LANE = 0.9  # between parallel edges
 _SEPARATION = 0.8  # between boxes of a layer
 _SWEEPS = 24
-_READABLE = 7.5  # points: a drawing with text of this size is not folded further
+_READABLE = 7.0  # points: a drawing with text of this size is not folded
 
 Point = tuple[float, float]
 
@@ -89,16 +91,17 @@ def lay_out(
     """
     net = _Net(sizes, edges, soft_edges)
     net.order()
-    best, best_scale = net.draw(1), 0.0
-    for bands in range(1, len(net.layers) + 1):
+    best = net.draw(1)
+    across, up = room[0] / best.width, room[1] / best.height
+    # n bands are about n times as high and an nth as wide
+    square = math.sqrt(up / across)
+    scale = min(across, up)
+    last = min(len(net.layers), int(1.4 * square) + 1) if scale < _READABLE else 0
+    for bands in range(max(2, int(0.6 * square)), last + 1):
         layout = net.draw(bands)
-        scale = min(room[0] / layout.width, room[1] / layout.height)
-        if scale > best_scale * 1.02:
-            best, best_scale = layout, scale
-        if best_scale >= _READABLE:
-            break
-        if bands > 1 and room[1] / layout.height < 0.5 * best_scale:
-            break  # too high already, and more bands only make it higher
+        folded = min(room[0] / layout.width, room[1] / layout.height)
+        if folded > scale * 1.02:
+            best, scale = layout, folded
     return best
 
 
@@ -253,19 +256,22 @@ class _Net:
 
     def order(self) -> None:
         """Order the layers so that few edges cross."""
-        best, fewest = [layer.copy() for layer in self.layers], self._crossings()
+        best, fewest = self.layers, math.inf
+        rank: dict[int, float] = {}
+        for layer in self.layers:
+            rank.update(_ranks(layer))
         for sweep in range(_SWEEPS):
+            if fewest == 0:
+                break
             downward = sweep % 2 == 0
             for layer in self.layers if downward else reversed(self.layers):
-                self._sort(layer, downward)
-            crossings = self._crossings()
+                self._sort(layer, rank, downward)
+            crossings = self._crossings(rank)
             if crossings < fewest:
                 best, fewest = [layer.copy() for layer in self.layers], crossings
         self.layers = best
 
-    def _sort(self, layer: list[int], by_left: bool) -> None:
-        rank = self._ranks()
-
+    def _sort(self, layer: list[int], rank: dict[int, float], by_left: bool) -> None:
         def barycentre(index: int) -> float:
             vertex = self.vertices[index]
             others = vertex.left if by_left else vertex.right
@@ -277,16 +283,10 @@ class _Net:
             return barycentre(at), rank[at], anchor >= 0, index
 
         layer.sort(key=key)
+        rank.update(_ranks(layer))
 
-    def _ranks(self) -> dict[int, float]:
-        return {
-            index: (position + 0.5) / len(layer)
-            for layer in self.layers
-            for position, index in enumerate(layer)
-        }
-
-    def _crossings(self) -> int:
-        rank, crossings = self._ranks(), 0
+    def _crossings(self, rank: dict[int, float]) -> int:
+        crossings = 0
         for layer in self.layers:
             ends: list[float] = []
             for index in layer:
@@ -301,8 +301,12 @@ class _Net:
     def draw(self, bands: int) -> Layout:
         """Place everything in at most `bands` bands."""
         widths = [max(self.vertices[index].width for index in layer) for layer in self.layers]
-        turns = _BULGE + STUB if any(chain.turning for chain in self.chains) else 0.3
         starts = _fold(widths, bands)
+        ends = {*starts, *(start - 1 for start in starts), len(widths) - 1}
+        outside = any(vertex.anchor >= 0 and vertex.layer in ends for vertex in self.vertices)
+        turns = (
+            STUB + 0.8 * _BULGE if outside else 0.3
+        )  # a turn bulges by three quarters of its control points
         wraps = [sum(len(self.vertices[i].right) for i in self.layers[at - 1]) for at in starts[1:]]
         margin = turns + (max(wraps) + 1) * _LANE if wraps else turns
         edges: list[tuple[float, float]] = []  # left and right edge of each layer
@@ -359,6 +363,11 @@ class _Net:
                     else:
                         wanted.append(vertex.y)
                 _stack(self.vertices, layer, wanted)
+
+
+def _ranks(layer: Sequence[int]) -> dict[int, float]:
+    """Height of every vertex of a layer, between 0 and 1."""
+    return {index: (position + 0.5) / len(layer) for position, index in enumerate(layer)}
 
 
 def _fold(widths: Sequence[float], bands: int) -> list[int]:
@@ -445,7 +454,7 @@ class _Routing:
                     height = (-1e5 * side if wrapped else 0.0) + other.y
                     ends.setdefault((box, side), []).append((height, number))
         for (box, side), found in ends.items():
-            step = min(_LANE * 0.8, 0.75 * vertices[box].height / len(found))
+            step = min(PORT, 0.85 * vertices[box].height / len(found))
             for position, (_, number) in enumerate(sorted(found)):
                 self.port[number, box, side] = vertices[box].y + step * (position - (len(found) - 1) / 2)
 
@@ -481,7 +490,7 @@ class _Routing:
             path.curve((x, height))
             return
         lane, lanes = self.lane[index, following]
-        out = self.right + (lane + 1) * _LANE
+        out = self.right + STUB + (lane + 0.6) * _LANE
         back = self.left - (lanes - lane) * _LANE - STUB
         gutter = self.gutters[self.band[target.layer] - 1] - (lane + 0.5) * _LANE
         start = path.points[-1]

@@ -144,25 +144,30 @@ class AbstractPort:
         """
         yield from _paths(self, "out_connections")
 
+    def backward_paths(self) -> Iterator[tuple[AbstractPort, list[AbstractVirtualPort]]]:
+        """Yield every terminal port before this one with the virtual ports passed on the way from there."""
+        for port, virtual in _paths(self, "in_connections"):
+            yield port, virtual[::-1]
+
     def get_dst_ports(self) -> list[AbstractPort]:
-        return [port for port, _ in _paths(self, "out_connections")] if self.out_connections else []
+        return [port for port, _ in self.forward_paths()]
 
     def get_src_ports(self) -> list[AbstractPort]:
-        return [port for port, _ in _paths(self, "in_connections")] if self.in_connections else []
+        return [port for port, _ in self.backward_paths()]
 
     def get_incoming_transform_funcs(self) -> dict[str, list[Transform]]:
         """Source port id -> functions, from the source to here."""
         result: dict[str, list[Transform]] = {}
-        for port, virtual in _paths(self, "in_connections"):
+        for port, virtual in self.backward_paths():
             if virtual:
-                result[_port_id(port)] = [v.get_transform_func_fwd() for v in reversed(virtual)]
+                result[_port_id(port)] = [v.get_transform_func_fwd() for v in virtual]
         return result
 
     def get_outgoing_transform_funcs(self) -> dict[str, list[Transform]]:
         """Destination port id -> inverse functions, from the destination back to here."""
         return {
             _port_id(port): [v.get_transform_func_bwd() for v in reversed(virtual)]
-            for port, virtual in _paths(self, "out_connections")
+            for port, virtual in self.forward_paths()
         }
 
     # --- virtual ports ------------------------------------------------------------------------
@@ -206,7 +211,6 @@ class AbstractPort:
         )
 
     def _attach(self, virtual: Any) -> Any:
-        virtual._root = self if not hasattr(self, "_root") else self._root  # type: ignore[attr-defined]
         self._connect_forward([virtual], AbstractPort, assert_same_shape=False)
         return virtual
 
@@ -227,7 +231,11 @@ class AbstractIOPort(AbstractPort):
 
 
 class AbstractRVPort(AbstractPort):
-    """Base of RefPort and VarPort."""
+    """Base of RefPort and VarPort: each reaches one Var, also over virtual ports."""
+
+    def _check_single(self, ports: Sequence[Any]) -> None:
+        if len(ports) > 1 or self.get_dst_ports():
+            raise PortError(f"{type(self).__name__} '{self.path}' can be connected to one Var only.")
 
 
 class OutPort(AbstractIOPort, AbstractSrcPort):
@@ -280,6 +288,8 @@ class RefPort(AbstractRVPort, AbstractSrcPort):
         """Connect from a RefPort of a sub process."""
         ports = to_list(ports)
         self._check(ports, (RefPort,), "connect_from")
+        for port in ports:
+            port._check_single([self])
         self._connect_backward(ports, connection_configs)
 
     def connect_var(self, variables: Any, connection_configs: Any = None) -> None:
@@ -302,10 +312,6 @@ class RefPort(AbstractRVPort, AbstractSrcPort):
             )
         self._check_single([var])
         self.connect(self.create_implicit_var_port(var), connection_configs)
-
-    def _check_single(self, ports: list[Any]) -> None:
-        if len(ports) > 1 or self.out_connections:
-            raise PortError(f"RefPort '{self.path}' can be connected to one Var only.")
 
     @staticmethod
     def create_implicit_var_port(var: Var) -> ImplicitVarPort:
@@ -350,8 +356,7 @@ class VarPort(AbstractRVPort, AbstractDstPort):
         """Connect down to a VarPort of a sub process."""
         ports = to_list(ports)
         self._check(ports, (VarPort,), "connect")
-        if len(ports) > 1 or self.out_connections:
-            raise PortError(f"VarPort '{self.path}' can be connected to one VarPort only.")
+        self._check_single(ports)
         self._connect_forward(ports, AbstractRVPort, connection_configs, assert_same_shape=False)
 
     def connect_from(self, ports: Any, connection_configs: Any = None) -> None:
@@ -359,8 +364,7 @@ class VarPort(AbstractRVPort, AbstractDstPort):
         ports = to_list(ports)
         self._check(ports, (RefPort, VarPort), "connect_from")
         for port in ports:
-            if port.out_connections:
-                raise PortError(f"'{port.path}' is connected already; it can reach one Var only.")
+            port._check_single([self])
         self._connect_backward(ports, connection_configs)
 
 
@@ -375,17 +379,19 @@ def _port_id(port: AbstractPort) -> str:
 def _paths(port: AbstractPort, direction: str) -> Iterator[tuple[AbstractPort, list[Any]]]:
     from .virtual_ports import AbstractVirtualPort
 
-    stack: list[tuple[AbstractPort, list[Any]]] = [
-        (neighbour, []) for neighbour in reversed(getattr(port, direction))
-    ]
+    def next_to(port: AbstractPort) -> list[AbstractPort]:
+        """Neighbours, without virtual ports that lead nowhere."""
+        return [
+            n for n in getattr(port, direction) if not isinstance(n, AbstractVirtualPort) or next_to(n)
+        ]
+
+    stack: list[tuple[AbstractPort, list[Any]]] = [(n, []) for n in reversed(next_to(port))]
     while stack:
         current, virtual = stack.pop()
-        is_virtual = isinstance(current, AbstractVirtualPort)
-        if is_virtual:
+        if isinstance(current, AbstractVirtualPort):
             virtual = [*virtual, current]
-        further = getattr(current, direction)
-        if not further:
-            if not is_virtual:  # a virtual port that leads nowhere is no destination
-                yield current, virtual
-            continue
-        stack.extend((neighbour, virtual) for neighbour in reversed(further))
+        further = next_to(current)
+        if further:
+            stack.extend((neighbour, virtual) for neighbour in reversed(further))
+        else:
+            yield current, virtual

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ArgumentTypeError, PortError, ReshapeError, TransposeIndexError, TransposeShapeError
-from .ports import AbstractPort, InPort, OutPort, RefPort, VarPort, to_list
+from .ports import AbstractPort, AbstractRVPort, InPort, OutPort, RefPort, VarPort, to_list
 
 _TARGETS: dict[type, tuple[type, ...]] = {
     OutPort: (InPort, OutPort),
@@ -24,15 +24,23 @@ _TARGETS: dict[type, tuple[type, ...]] = {
 class AbstractVirtualPort(AbstractPort):
     """Base of virtual ports; subclasses give the function each way (picklable callables of one array)."""
 
-    _root: AbstractPort
-
     def __init__(self, new_shape: tuple[int, ...]) -> None:
         super().__init__(new_shape)
 
     @property
+    def root(self) -> AbstractPort | None:
+        """Real port that this one stands behind."""
+        port: AbstractPort = self
+        while isinstance(port, AbstractVirtualPort):
+            if not port.in_connections:
+                return None
+            port = port.in_connections[0]
+        return port
+
+    @property
     def process(self) -> Any:  # type: ignore[override]
         """Process of the real port that this one stands behind."""
-        root = self.__dict__.get("_root")
+        root = self.root
         return root.process if root is not None else None
 
     @process.setter
@@ -42,16 +50,19 @@ class AbstractVirtualPort(AbstractPort):
 
     @property
     def path(self) -> str:
-        return f"{self._root.path}.{type(self).__name__}" if "_root" in self.__dict__ else type(self).__name__
+        root = self.root
+        return f"{root.path}.{type(self).__name__}" if root is not None else type(self).__name__
 
     def connect(self, ports: Any, connection_configs: Any = None) -> None:
         """Connect to real ports that the port behind which this one stands could be connected to."""
         ports = to_list(ports)
-        root = self.__dict__.get("_root") or self.in_connections[0]
+        root = self.root
         kinds = next((targets for kind, targets in _TARGETS.items() if isinstance(root, kind)), None)
         if kinds is None:
             raise PortError(f"{self.path} stands behind no real port.")
         self._check(ports, kinds, "connect")
+        if isinstance(root, AbstractRVPort):
+            root._check_single(ports)
         self._connect_forward(ports, AbstractPort, connection_configs, assert_same_shape=False)
 
     @abstractmethod

@@ -15,6 +15,7 @@ from lahar.processes.model import Phase
 
 from .actors import Actor, BuildError, build_actors, finish
 from .channels import LocalChannel
+from .deadlock import Blocked, blocked_actors, explain
 from .references import Reference
 from .scheduler import Call, Scheduler
 from .sequencer import LRN, PAUSE, POST, PRE, STOP, Sequencer
@@ -258,9 +259,11 @@ class Engine:
         """Raise `DeadlockError`: called when all unfinished actors wait and nothing can arrive."""
         if self.scheduler.failures:
             raise Interrupted
-        raise DeadlockError(
-            deadlock_message(self.scheduler.blocked.values(), self.phase, self.sequencer.step)
-        )
+        raise DeadlockError(explain(self.blocked_actors()))
+
+    def blocked_actors(self) -> list[Blocked]:
+        """Return the suspended actors."""
+        return blocked_actors(self.scheduler, self.phase.name, self.sequencer.step)
 
     # --- Vars ---------------------------------------------------------------------------------
 
@@ -325,14 +328,4 @@ def build_failure(error: BuildError, plan: Plan) -> Failure:
         summary="".join(traceback.format_exception_only(cause)).strip(),
         traceback="".join(traceback.format_exception(cause)),
         error=cause,
-    )
-
-
-def deadlock_message(waits: Iterable[Any], phase: Phase, step: int) -> str:
-    """Say who waits for whom."""
-    lines = [f"  {w.port} waits in {w.operation}() for {w.peer}" for w in waits]
-    return (
-        f"Deadlock in time step {step}, phase {phase.name}: every unfinished process waits and no message is "
-        "under way.\n" + "\n".join(lines) + "\nA loop needs a process that sends before it receives, such as "
-        "Dense (one step of delay); a process that waits for a full channel needs a receiver that reads."
     )

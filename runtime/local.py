@@ -22,7 +22,13 @@ import cloudpickle
 import zmq
 
 from lahar.compiler.plan import Plan, ProcessSpec
-from lahar.processes.errors import LaharError, RemoteProtocolError, UnpicklableError, WorkerDiedError
+from lahar.processes.errors import (
+    DeadlockError,
+    LaharError,
+    RemoteProtocolError,
+    UnpicklableError,
+    WorkerDiedError,
+)
 
 from . import messages as m
 from . import service_protocol as sp
@@ -215,16 +221,18 @@ class LocalNetwork:
     def _turn(self) -> None:
         """Wait for one message and deal with it."""
         if self._deadline is None:
-            self._take(self._inbox.recv_multipart())
+            self._take(self._inbox.recv_multipart(copy=False))
             return
         left = max(0, int(1000 * (self._deadline - time.monotonic())))
         if self._inbox.poll(left):
-            self._take(self._inbox.recv_multipart())
+            self._take(self._inbox.recv_multipart(copy=False))
         if time.monotonic() >= self._deadline or self._all_quiet():
             self._deadline = None
             self._report_failure()
 
-    def _take(self, frames: list[bytes]) -> None:
+    def _take(self, received: list[Any]) -> None:
+        # arrays are made on the frames' own memory, which nobody else uses: no copy of a large value
+        frames = [received[0].bytes, *(frame.buffer for frame in received[1:])]
         try:
             what, sender = unseal(frames, self._secret)
         except RemoteProtocolError as error:
@@ -369,6 +377,8 @@ class LocalNetwork:
                     assert self._run is not None
                     self._run.set_result(Outcome(action.step, action.wish))
                 case sp.Broken():
+                    if action.deadlock:
+                        self._error = self._error or DeadlockError(action.deadlock)
                     self._deadline = time.monotonic() + _GATHER
 
     # --- failure and end --------------------------------------------------------------------------
@@ -402,7 +412,7 @@ class LocalNetwork:
         """After the service itself has failed, refuse everything until the host closes the network."""
         self._fail_requests()
         while not self._closing:
-            self._inbox.recv_multipart()
+            self._inbox.recv_multipart(copy=False)
             while not self._commands.empty():
                 command, answer = self._commands.get()
                 if command == "close":
@@ -434,7 +444,7 @@ class LocalNetwork:
                         self._launcher.kill(pid)
                 killed, deadline = True, time.monotonic() + _LEAVE
             elif self._inbox.poll(max(1, int(1000 * left))):
-                self._take(self._inbox.recv_multipart())
+                self._take(self._inbox.recv_multipart(copy=False))
         return True
 
 

@@ -74,6 +74,13 @@ class Count(Message):
 
 
 @dataclass(frozen=True)
+class Ask(Message):
+    """Say what you are doing."""
+
+    round: int
+
+
+@dataclass(frozen=True)
 class Abort(Message):
     """Give up the run at once."""
 
@@ -126,6 +133,26 @@ class Progress(Message):
     """The worker has begun time step `step`."""
 
     step: int
+
+
+@dataclass(frozen=True)
+class Waiting(Message):
+    """The worker has been waiting for some time; a hint that it may be worth to ask everybody."""
+
+
+@dataclass(frozen=True)
+class Condition(Message):
+    """Answer to `Ask`.
+
+    `blocked` is 1 if the worker cannot send anything before it receives something. `sent` and `received`
+    hold [worker, number of messages]; `waits` holds the fields of `Blocked` for each suspended actor.
+    """
+
+    round: int
+    blocked: int
+    sent: list[list[int]]
+    received: list[list[int]]
+    waits: list[list[Any]]
 
 
 @dataclass(frozen=True)
@@ -185,6 +212,7 @@ _TYPES = {
     "list[str]": list,
     "list[Any]": list,
     "list[list[int]]": list,
+    "list[list[Any]]": list,
 }
 _FIELDS: dict[str, list[tuple[str, type]]] = {
     name: [(f.name, _TYPES[str(f.type)]) for f in dataclasses.fields(cls) if f.name != "buffers"]

@@ -54,6 +54,7 @@ class Peer:
     def mark(self, frame: bytes) -> None:
         """Send what has been collected and a mark behind it."""
         self.flush()
+        self.batches += 1
         self._socket.send(self._mark_seal + frame, zmq.NOBLOCK)
 
     def flush(self) -> None:

@@ -56,6 +56,7 @@ class Runtime:
         self._closed = ""
         self._final: dict[int, Any] = {}
         self._names = {v.id: f"{p.name}.{v.name}" for p in exe.processes for v in p.vars}
+        self._unheld: dict[int, str] = {}  # Vars of hierarchical processes that stand for no other
         self._statistics: dict[int, tuple[int, int]] = {}
         self._workers: dict[int, int] = {}
         self._lock = threading.RLock()
@@ -258,9 +259,10 @@ class Runtime:
 
     def _check_idle(self, verb: str, var_id: int) -> None:
         if var_id not in self._names:
+            name = self._unheld.get(var_id, f"number {var_id}")
             raise StateError(
-                f"Cannot {verb} a Var that no model of this network holds (a Var of a hierarchical Process must "
-                "alias one of a sub process)."
+                f"Cannot {verb} Var '{name}': no model of this network holds it (a Var of a hierarchical Process "
+                "must alias one of a sub process)."
             )
         self._collect()
         if self._is_running:
@@ -300,6 +302,7 @@ def start_network(
     runtime = Runtime(executable, loglevel=process._log_config.level)
     members = network_processes(process)
     runtime._recorders = [p for p in members if hasattr(p, "check_capacity")]
+    runtime._unheld = {v.id: v.path for p in members for v in p.vars if v.id not in runtime._names}
     runtime.initialize()
     for member in members:
         member.runtime = runtime

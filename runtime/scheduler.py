@@ -100,6 +100,11 @@ class Scheduler:
         self.blocked[getcurrent()] = wait
         self._hub.switch()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing can go on unless somebody is woken from outside."""
+        return bool(self.blocked) and not self._ready and not length_hint(self._calls)
+
     def wake(self, sleeper: Any) -> None:
         """Let a suspended greenlet go on."""
         if self.blocked.pop(sleeper, None) is not None:

@@ -28,6 +28,7 @@ from enum import Enum, auto
 from lahar.processes.errors import LocalProtocolError, RemoteProtocolError
 
 from . import messages as m
+from .deadlock import Blocked, everything_received, explain
 from .sequencer import Need
 
 ENDLESS = sys.maxsize
@@ -96,7 +97,9 @@ class Ended:
 
 @dataclass(frozen=True)
 class Broken:
-    """The network has failed; workers are told to give up."""
+    """The network has failed; workers are told to give up. `deadlock` explains it if that is why."""
+
+    deadlock: str = ""
 
 
 Action = ToAll | SendPlans | Opened | Ended | Broken
@@ -137,6 +140,9 @@ class ServiceProtocol:
         self._answered: set[int] = set()
         self._held: dict[int, int] = {}
         self._wish = Need.NOTHING
+        self._round = 0  # of asking everybody what it is doing
+        self._conditions: dict[int, m.Condition] = {}
+        self._conditions_wanted = False
 
     # --- host ---------------------------------------------------------------------------------
 
@@ -170,6 +176,10 @@ class ServiceProtocol:
         if isinstance(message, m.Progress):
             self.step = max(self.step, message.step)
             return []
+        if isinstance(message, m.Waiting):
+            return self._ask()
+        if isinstance(message, m.Condition):
+            return self._judge(worker, message)
         if type(message) not in EXPECTED[self.state]:
             raise RemoteProtocolError(
                 f"worker {worker} sent {type(message).__name__} in state {self.state.name}"
@@ -211,6 +221,36 @@ class ServiceProtocol:
 
     # --- steps ------------------------------------------------------------------------------------
 
+    # --- deadlock ---------------------------------------------------------------------------------
+
+    def _ask(self) -> list[Action]:
+        if self._conditions_wanted or self.state not in (State.RUNNING, State.HOLDING):
+            return []
+        self._round += 1
+        self._conditions = {}
+        self._conditions_wanted = True
+        return [ToAll(m.Ask(self._round))]
+
+    def _judge(self, worker: int, condition: m.Condition) -> list[Action]:
+        """Take an answer; with the last one it is certain whether anything can still happen."""
+        if condition.round != self._round or not self._conditions_wanted:
+            return []
+        self._conditions[worker] = condition
+        if len(self._conditions) < len(self._all):
+            return []
+        self._conditions_wanted = False
+        conditions = self._conditions
+        if self.state is State.FAILED or not all(c.blocked for c in conditions.values()):
+            return []
+        sent = {k: {p: n for p, n in c.sent} for k, c in conditions.items()}  # noqa: C416
+        received = {k: {p: n for p, n in c.received} for k, c in conditions.items()}  # noqa: C416
+        waits = [Blocked(*wait) for c in conditions.values() for wait in c.waits]
+        if not waits or not everything_received(sent, received):
+            return []
+        self.step = max(self.step, *(b.step for b in waits))
+        self.state = State.FAILED
+        return [ToAll(m.Abort()), Broken(explain(waits))]
+
     def _hold(self) -> list[Action]:
         self.state = State.HOLDING
         self._answered.clear()
@@ -222,6 +262,7 @@ class ServiceProtocol:
         if len(self._held) < len(self._all):
             return []
         self.state = State.RUNNING
+        self._conditions_wanted = False  # what workers said before this grant does not count
         return [ToAll(m.Grant(max(self._held.values())))]
 
     def _break(self) -> list[Action]:

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import cloudpickle
@@ -32,6 +33,7 @@ from .values import decode, encode
 from .wire import ChannelFormat, decode_batch, decode_mark, encode_mark
 
 _log = logging.getLogger("lahar.worker")
+_PATIENCE = 250  # ms of waiting after which the service is asked to look for a deadlock
 _LOOK_UP = 0.0005  # seconds between looks at the sockets while there is always something to compute
 _PROGRESS = 0.1  # seconds between progress messages
 
@@ -59,6 +61,7 @@ class Worker:
         self._engine: Engine | None = None
         self._context = zmq.Context(io_threads=1)
         self._inbox = open_socket(self._context, zmq.PULL)
+        self._inbox.setsockopt(zmq.RCVTIMEO, _PATIENCE)
         self._inbox.bind(inbox)
         self._control = open_socket(self._context, zmq.PUSH)
         self._control.connect(control)
@@ -73,6 +76,7 @@ class Worker:
         self._phases = 0  # phases finished, in lockstep
         self._marks: dict[int, list[int]] = {}  # what other workers ask for, by number of phase
         self._at_barrier: Any = None
+        self._received: dict[int, int] = {}  # messages of other workers
         self._executing = False
         self._ended = False
         self._ticks = 0
@@ -92,7 +96,8 @@ class Worker:
         """Execute what the service asks for until it says to end."""
         while not self._ended:
             if self._todo is None:
-                self._take(self._inbox.recv_multipart())
+                with suppress(zmq.Again):
+                    self._take(self._inbox.recv_multipart())
                 continue
             todo, self._todo = self._todo, None
             self._run_steps(todo.limit)
@@ -103,10 +108,12 @@ class Worker:
     def _take(self, frames: list[bytes]) -> None:
         """Deal with one message."""
         try:
-            what, _ = unseal(frames, self._secret)
+            what, sender = unseal(frames, self._secret)
         except RemoteProtocolError as error:
             _log.warning("worker %d ignored %s", self._number, error)
             return
+        if what != CONTROL:
+            self._received[sender] = self._received.get(sender, 0) + 1
         if what == MARK:
             self._take_mark(frames[0])
             return
@@ -153,6 +160,8 @@ class Worker:
                     sequencer.limit = sequencer.step
                     self._todo = None  # a grant that has not been begun
                     self._send(m.Holding(sequencer.step))
+                case wp.Report():
+                    self._report_condition(action.round)
                 case wp.GiveUp():
                     self._todo = None
                     if self._executing:
@@ -162,6 +171,20 @@ class Worker:
                     self._ended = True
                     if self._executing:
                         raise Interrupted
+
+    def _report_condition(self, number: int) -> None:
+        """Tell whether anything can happen here without a message from outside, and who waits for what."""
+        idle = not self._executing and self._todo is None
+        waits = self._engine.blocked_actors() if self._engine is not None else []
+        self._send(
+            m.Condition(
+                number,
+                int(idle or (self._executing and self._scheduler.stuck)),
+                [[k, peer.batches] for k, peer in self._peers.items()],
+                [[k, n] for k, n in self._received.items()],
+                [[b.port, b.operation, b.peer, b.phase, b.step, b.where] for b in waits],
+            )
+        )
 
     def _report_abort(self) -> None:
         self._send(m.Aborted(self._engine.sequencer.step if self._engine else 0))
@@ -315,7 +338,11 @@ class Worker:
         if not self._peers:
             engine.check_deadlock()
         self._flush()
-        self._take(self._inbox.recv_multipart())
+        try:
+            self._take(self._inbox.recv_multipart())
+        except zmq.Again:
+            self._send(m.Waiting())
+            return
         self._take_waiting()
 
     def _flush(self) -> None:

@@ -99,6 +99,13 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Answer `Condition`."""
+
+    round: int
+
+
+@dataclass(frozen=True)
 class GiveUp:
     """Unwind what is being executed; answer `Aborted`."""
 
@@ -108,7 +115,7 @@ class End:
     """Close and exit."""
 
 
-Action = Send | BuildModels | Advance | Halt | Access | GiveUp | End
+Action = Send | BuildModels | Advance | Halt | Access | Report | GiveUp | End
 Event = m.Message | ModelsBuilt | StepsEnded | ModelsFailed
 
 _S = State
@@ -133,6 +140,7 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (_S.ABORTED, m.Hold): _S.ABORTED,
     (_S.ABORTED, m.Grant): _S.ABORTED,
     **_READ,
+    **{(s, m.Ask): s for s in State if s is not _S.ENDED},
     **{(s, m.Abort): _S.ABORTED for s in State if s is not _S.ENDED},
     **{(s, m.Shutdown): _S.ENDED for s in State},
 }
@@ -184,6 +192,8 @@ class WorkerProtocol:
                 return [Send(m.Failed(event.step, (event.report,)))]
             case m.Get() | m.Set() | m.Count():
                 return [Access(event)]
+            case m.Ask():
+                return [Report(event.round)]
             case m.Abort():
                 return [GiveUp()]
             case m.Shutdown():

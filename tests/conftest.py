@@ -8,11 +8,16 @@ import os
 import pytest
 from hypothesis import settings
 
-_LONGEST = 300  # seconds; a test that takes longer hangs
+_LONGEST = 120  # seconds; a test that takes longer hangs
+_STDERR = pytest.StashKey[int]()
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_configure(config):
+    config.stash[_STDERR] = os.dup(2)  # while pytest does not capture it
 
 
 def pytest_collection_modifyitems(config, items):
@@ -29,6 +34,6 @@ def _limit_time(request):
     if request.node.get_closest_marker("fuzz"):
         yield
         return
-    faulthandler.dump_traceback_later(_LONGEST, exit=True)
+    faulthandler.dump_traceback_later(_LONGEST, exit=True, file=request.config.stash[_STDERR])
     yield
     faulthandler.cancel_dump_traceback_later()

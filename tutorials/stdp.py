@@ -221,8 +221,7 @@ def draw_trace(ax: Axes, values: np.ndarray, title: str, colour: str) -> None:
     ax.step(steps, values, color=colour, linewidth=1.5)
     ax.set_title(title, fontsize=11)
     ax.set_ylabel("Trace value")
-    ax.set_ylim(bottom=0)
-    ax.margins(y=0.12)
+    ax.set_ylim(0, 1.12 * max(values.max(), 1))
 
 
 def draw_weight(ax: Axes, recording: Recording) -> None:

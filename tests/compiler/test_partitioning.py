@@ -12,6 +12,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
 from lahar.compiler.partitioning import (
     Graph,
     choose_parts,

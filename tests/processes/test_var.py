@@ -179,7 +179,7 @@ def test_fractions_are_cut_with_a_warning(init, value):
 
 def test_integers_that_wrap_around_are_cast_with_a_warning():
     process = Holder(small=[300, 5], name="it")
-    with pytest.warns(LaharWarning, match=r"Var 'it\.small': 1 initial value\(s\) .* int8, for example 300"):
+    with pytest.warns(LaharWarning, match=r"Var 'it\.small': 1 initial value\(s\) wrap around in int8, for example 300"):
         started(process)
     assert process.small.get().tolist() == [44, 5]
 

@@ -1,0 +1,321 @@
+"""Values of Vars: reading, assigning, undoing, and the way over the wire."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.sparse import csr_matrix, random_array
+
+from lahar.compiler.plan import VarSpec
+from lahar.processes.errors import DtypeError, RemoteProtocolError, ShapeError
+from lahar.runtime import values
+
+DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16", ">i4", ">f8"]
+
+
+@st.composite
+def bit_patterns(draw):
+    """An array of any numeric dtype whose elements are arbitrary bits, in any memory order."""
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5))
+    size = int(np.prod(shape))
+    raw = draw(st.binary(min_size=size * dtype.itemsize, max_size=size * dtype.itemsize))
+    if dtype.kind == "b":
+        raw = bytes(b & 1 for b in raw)
+    array = np.frombuffer(raw, dtype).reshape(shape)
+    order = draw(st.sampled_from(["C", "F", "strided", "transposed"]))
+    if order == "strided" and array.ndim:
+        return np.repeat(array, 2, axis=0)[::2]
+    return array.T if order == "transposed" else np.array(array, order="F" if order == "F" else "C")
+
+
+def over_the_wire(value):
+    header, buffers = values.encode(value)
+    header = msgpack.unpackb(msgpack.packb(header))
+    return values.decode(header, [bytes(b) for b in buffers])
+
+
+def same_bits(a, b):
+    return (
+        a.dtype == b.dtype
+        and a.shape == b.shape
+        and np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+    )
+
+
+@given(bit_patterns())
+def test_arrays_keep_every_bit(array):
+    got = over_the_wire(array)
+    assert same_bits(got, array)
+
+
+@pytest.mark.parametrize("value", [-0.0, np.nan, -np.nan, np.inf, 5e-324])
+def test_special_floats_keep_their_sign_and_payload(value):
+    array = np.array([value, 1.0])
+    assert same_bits(over_the_wire(array), array)
+
+
+def test_nan_payloads_travel():
+    array = np.array([0x7FF8_0000_0000_1234, 0xFFF0_0000_0000_0001], dtype="u8").view("f8")
+    assert same_bits(over_the_wire(array), array)
+
+
+def test_fortran_order_survives():
+    array = np.asfortranarray(np.arange(6).reshape(2, 3))
+    assert over_the_wire(array).flags.f_contiguous
+    header, buffers = values.encode(array)
+    assert len(buffers) == 1
+    assert np.shares_memory(np.frombuffer(buffers[0], np.uint8), array)
+
+
+def test_large_arrays_are_not_copied_for_sending():
+    array = np.zeros(1 << 16)
+    _, (buffer,) = values.encode(array)
+    assert np.shares_memory(np.frombuffer(buffer, np.uint8), array)
+
+
+@pytest.mark.parametrize("value", ["", "abc", "Grüße", None])
+def test_text_and_none(value):
+    assert over_the_wire(value) == value
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["f8", "i4", "f4"]), st.floats(0, 1))
+def test_sparse_matrices(seed, dtype, density):
+    rng = np.random.default_rng(seed)
+    matrix = csr_matrix(random_array((5, 7), density=density, rng=rng)).astype(dtype)
+    got = over_the_wire(matrix)
+    assert got.shape == matrix.shape
+    for name in ("data", "indices", "indptr"):
+        assert same_bits(getattr(got, name), getattr(matrix, name))
+
+
+def test_explicit_zeros_of_sparse_matrices_are_kept():
+    matrix = csr_matrix((np.array([0.0, -0.0]), ([0, 1], [1, 0])), shape=(2, 2))
+    assert over_the_wire(matrix).nnz == 2
+
+
+# --- what a peer may send -------------------------------------------------------------------------
+
+scalars = st.none() | st.booleans() | st.integers(-(2**40), 2**63) | st.text(max_size=6) | st.floats()
+trees = st.recursive(
+    scalars, lambda t: st.lists(t, max_size=4) | st.dictionaries(st.text(max_size=3), t), max_leaves=10
+)
+headers = (
+    trees
+    | st.tuples(st.sampled_from(["array", "csr", "text"]), trees, trees, trees).map(list)
+    | st.tuples(
+        st.just("array"),
+        st.sampled_from([*DTYPES, "O", "V8", "M8[s]", "S3", "f8,i4", "(2,)f8", "x", "(", "f8,(", ""]),
+        st.lists(st.integers(-2, 2**62), max_size=40),
+        scalars,
+    ).map(list)
+)
+
+
+@given(headers, st.lists(st.binary(max_size=64), max_size=4))
+def test_anything_else_is_refused_as_a_protocol_error(header, buffers):
+    try:
+        value = values.decode(header, buffers)
+    except RemoteProtocolError as error:
+        assert str(error).startswith("not a value")
+    else:
+        assert value is None or isinstance(value, (str, np.ndarray)) or hasattr(value, "tocsr")
+
+
+@given(st.data())
+def test_mutated_values_are_refused_or_are_values(data):
+    header, buffers = values.encode(data.draw(bit_patterns()))
+    frames = [bytes(b) for b in buffers]
+    packed = bytearray(msgpack.packb(header))
+    for _ in range(data.draw(st.integers(1, 3))):
+        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        header = msgpack.unpackb(bytes(packed), strict_map_key=False)
+    except Exception:
+        return  # refused with the message that carries it
+    try:
+        value = values.decode(header, frames)
+    except RemoteProtocolError:
+        return
+    if isinstance(value, np.ndarray):
+        assert value.nbytes == sum(map(len, frames))
+
+
+def test_sizes_are_checked_before_anything_is_allocated():
+    with pytest.raises(RemoteProtocolError, match="8 bytes for shape"):
+        values.decode(["array", "<f8", [1 << 40, 1 << 40], False], [b"\0" * 8])
+
+
+def test_sparse_matrices_with_indices_out_of_range_are_refused():
+    header, buffers = values.encode(csr_matrix(np.eye(3)))
+    wild = np.array([0, 9, 2], dtype=np.int32).tobytes()
+    with pytest.raises(RemoteProtocolError, match="not a value"):
+        values.decode(header, [bytes(buffers[0]), wild, bytes(buffers[2])])
+
+
+# --- reading and assigning --------------------------------------------------------------------------
+
+
+def held(value, shape, type_class=np.ndarray, dtype=float):
+    """Return a model holding `value` as Var ``v`` and the specification of that Var."""
+    model = SimpleNamespace(process_name="p", v=value)
+    return model, VarSpec(0, "v", shape, value, type_class, dtype, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3, np.array([3])),
+        (2.5, np.array([2.5])),
+        (True, np.array([True])),
+        (np.float32(1.5), np.array([1.5], dtype=np.float32)),
+        ([1, 2], np.array([1, 2])),
+        (np.array(4), np.array(4)),
+    ],
+)
+def test_numbers_are_read_as_arrays_of_the_shape_of_the_var(value, expected):
+    got = values.read(*held(value, (1,)))
+    assert same_bits(got, expected)
+
+
+def test_a_number_fills_the_shape_of_its_var():
+    assert same_bits(values.read(*held(3, (2, 2))), np.full((2, 2), 3))
+
+
+@pytest.mark.parametrize("value", ["abc", None])
+def test_text_and_none_are_read_as_they_are(value):
+    assert values.read(*held(value, (1,))) is value
+
+
+@pytest.mark.parametrize("value", [object(), {"a": 1}, ["a"], np.array("x")[()]])
+def test_what_is_not_a_value_cannot_be_read(value):
+    if isinstance(value, str):
+        assert values.read(*held(value, (1,))) == "x"
+    else:
+        with pytest.raises(DtypeError, match=r"Var 'p\.v' holds a"):
+            values.read(*held(value, (1,)))
+
+
+def test_as_array_is_what_references_see():
+    dense = values.as_array(*held(csr_matrix(np.eye(2)), (2, 2)))
+    assert same_bits(dense, np.eye(2))
+    assert same_bits(values.as_array(*held(7, (2,))), np.array([7, 7]))
+    for value in ("abc", None):
+        with pytest.raises(DtypeError, match="not numeric"):
+            values.as_array(*held(value, (1,)))
+
+
+def assigned(present, value, shape=None, **spec):
+    """Assign and return what the model holds then."""
+    model, var = held(present, np.shape(present) if shape is None else shape, **spec)
+    values.assign(model, var, value)
+    return model.v
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        (np.int64, [1.9, -1.9], [1, -1]),
+        (np.int8, [300, -1], [44, -1]),
+        (np.uint8, [-1, 256], [255, 0]),
+        (bool, [0.5, 0], [True, False]),
+        (np.float32, [1, 2], [1.0, 2.0]),
+    ],
+)
+def test_values_are_cast_as_by_numpy_assignment(dtype, value, expected):
+    present = np.zeros(2, dtype)
+    got = assigned(present, np.array(value))
+    assert got is present
+    assert got.dtype == dtype
+    assert got.tolist() == expected
+
+
+def test_one_element_fills_the_whole_var():
+    assert assigned(np.zeros((2, 2)), 5).tolist() == [[5, 5], [5, 5]]
+    assert assigned(np.zeros((2, 2)), np.array([[[6]]])).tolist() == [[6, 6], [6, 6]]
+
+
+def test_the_layout_in_memory_does_not_matter():
+    for present in (np.zeros((2, 3), order="F"), np.zeros((2, 6))[:, ::2]):
+        assert assigned(present, np.arange(6).reshape(2, 3)).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_an_attribute_of_another_shape_is_filled_in_order():
+    assert assigned(np.zeros(6), np.arange(6).reshape(2, 3), shape=(2, 3)).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("type_class", "present", "value", "expected"),
+    [
+        (int, 3, np.array([4.7]), 4),
+        (float, 2.5, np.array([4]), 4.0),
+        (bool, True, np.array([0]), False),
+        (int, True, 5, 5),
+        (float, None, 5, 5.0),
+    ],
+)
+def test_scalar_vars_keep_their_declared_type(type_class, present, value, expected):
+    got = assigned(present, value, shape=(1,), type_class=type_class)
+    assert type(got) is type_class
+    assert got == expected
+
+
+def test_numpy_scalars_keep_their_type():
+    got = assigned(np.int32(3), np.array([4.0]), shape=(1,), type_class=np.int32)
+    assert type(got) is np.int32
+
+
+def test_text():
+    assert assigned("abc", "x", shape=(1,), type_class=str) == "x"
+    with pytest.raises(DtypeError, match="holds a string, not ndarray"):
+        assigned("abc", np.array([1]), shape=(1,), type_class=str)
+    with pytest.raises(DtypeError, match="holds numbers, not 'abc'"):
+        assigned(np.zeros(1), "abc")
+
+
+REFUSED = [
+    (np.zeros(3), ShapeError, r"Var 'p\.v' has shape \(2,\); the value given has shape \(3,\)"),
+    (np.zeros((2, 1)), ShapeError, "shape"),
+    (np.zeros((0,)), ShapeError, "shape"),
+    (np.array(["a", "b"]), DtypeError, "holds numbers"),
+    (np.array([object(), None]), DtypeError, "holds numbers"),
+    (csr_matrix(np.eye(2)), DtypeError, "sparse values cannot be set"),
+    (None, DtypeError, "holds numbers, not None"),
+]
+
+
+@pytest.mark.parametrize(("value", "error", "text"), REFUSED)
+def test_values_that_do_not_fit_change_nothing(value, error, text):
+    present = np.array([1.0, 2.0])
+    with pytest.raises(error, match=text):
+        assigned(present, value)
+    assert present.tolist() == [1.0, 2.0]
+
+
+def test_sparse_vars_cannot_be_set():
+    with pytest.raises(DtypeError, match="sparse"):
+        assigned(csr_matrix(np.eye(2)), np.eye(2))
+
+
+@pytest.mark.parametrize("present", [np.array([1, 2]), 3, "abc", None, csr_matrix(np.eye(2))])
+def test_an_assignment_can_be_undone(present):
+    model, var = held(present, (2,), type_class=str if isinstance(present, str) else np.ndarray)
+    saved = values.snapshot(model, var)
+    if isinstance(present, np.ndarray):
+        values.assign(model, var, np.array([8, 9]))
+        values.restore(model, var, saved)
+        assert model.v is present
+        assert present.tolist() == [1, 2]
+    else:
+        model.v = np.zeros(2)
+        values.restore(model, var, saved)
+        if hasattr(present, "tocsr"):
+            assert (model.v != present).nnz == 0
+        else:
+            assert model.v == present
