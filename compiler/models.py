@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import sys
+import tokenize
 import warnings
 from typing import Any
 
@@ -13,7 +15,7 @@ from lahar.processes.model import AbstractProcessModel, AbstractPyProcessModel, 
 
 from .run_configs import Model, RunConfig
 
-_imported_packages: set[str] = set()
+_searched: set[tuple[str, str]] = set()
 
 
 def select_model(process: Any, run_cfg: RunConfig) -> Model:
@@ -55,7 +57,7 @@ def find_models(process_class: type) -> list[Model]:
     module_name = process_class.__module__
     package = module_name.rpartition(".")[0]
     if package and not package.startswith("lahar.processes"):
-        _import_siblings(package)
+        _import_siblings(package, process_class)
     known = [m for m in _subclasses(AbstractProcessModel) if m.implements_process is process_class]
     if not known:
         return []
@@ -94,26 +96,37 @@ def _subclasses(base: Model) -> list[Model]:
     return list(found)
 
 
-def _import_siblings(package: str) -> None:
-    """Import the other modules of a package once, so that models kept in files of their own are found."""
-    if package in _imported_packages:
+def _import_siblings(package: str, process_class: type) -> None:
+    """Import other modules of a package, once, that may hold models of a Process.
+
+    Only modules whose source mentions the Process by name: importing runs code, and most siblings have
+    nothing to do with it.
+    """
+    if (package, process_class.__name__) in _searched:
         return
-    _imported_packages.add(package)
+    _searched.add((package, process_class.__name__))
     path = getattr(sys.modules.get(package), "__path__", None)
-    if path is None:
-        return
-    for info in pkgutil.iter_modules(path, package + "."):
+    for info in pkgutil.iter_modules(path, package + ".") if path is not None else ():
         if info.name in sys.modules or info.name.rpartition(".")[2] == "__main__" or info.ispkg:
             continue
         try:
-            importlib.import_module(info.name)
+            if _mentions(info, process_class.__name__):
+                importlib.import_module(info.name)
         except Exception as error:
             warnings.warn(
-                f"Looking for ProcessModels: module {info.name} cannot be imported ({error!r}); its models "
-                "are not available.",
+                f"Looking for ProcessModels of {process_class.__name__}: module {info.name} cannot be imported "
+                f"({error!r}); its models are not available.",
                 LaharWarning,
                 stacklevel=2,
             )
+
+
+def _mentions(info: pkgutil.ModuleInfo, name: str) -> bool:
+    spec = importlib.util.find_spec(info.name)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return True
+    with tokenize.open(spec.origin) as source:
+        return name in source.read()
 
 
 def _why_none(process: Any) -> str:

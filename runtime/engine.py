@@ -10,7 +10,7 @@ from typing import Any
 
 from lahar.compiler.plan import Plan
 from lahar.compiler.safety import overrides
-from lahar.processes.errors import DeadlockError
+from lahar.processes.errors import DeadlockError, DtypeError
 from lahar.processes.model import Phase
 
 from .actors import Actor, BuildError, build_actors, finish
@@ -169,15 +169,17 @@ class Engine:
         wishing = self._wishing
         needs = 0
         if wishing:
-            for model in wishing:
+            # a model announces each of its requests, and may have withdrawn it since
+            asked = {id(m): m for m in wishing if m._wishes}
+            for model in asked.values():
                 if "pause" in model._wishes:
                     needs |= PAUSE
                     model._wishes.remove("pause")
-                elif model._wishes:
+                else:
                     needs |= STOP
                     model._wishes.clear()
-            excluded = set(map(id, wishing))
-            wishing[:] = [m for m in wishing if m._wishes]
+            excluded = set(asked)
+            wishing[:] = [m for m in asked.values() if m._wishes]
             asking = [m for m in self._guarded if id(m) not in excluded]
         else:
             asking = self._guarded
@@ -283,8 +285,15 @@ class Engine:
             restore(actor.model, var, saved)
             raise
 
-    def var_ids(self) -> list[int]:
-        return list(self._vars)
+    def readable(self) -> dict[int, Any]:
+        """Return the values of all Vars that hold one (a model may keep anything in an attribute)."""
+        values = {}
+        for var_id in self._vars:
+            try:
+                values[var_id] = self.get(var_id)
+            except (DtypeError, AttributeError):
+                continue
+        return values
 
     # --- failures -----------------------------------------------------------------------------
 

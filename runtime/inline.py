@@ -76,15 +76,14 @@ class InlineNetwork:
         self.engine.sequencer.limit = 0
 
     def get(self, var_id: int) -> Any:
-        value = self.engine.get(var_id)
-        return value.copy() if hasattr(value, "copy") else value
+        return _copy(self.engine.get(var_id))
 
     def set(self, var_id: int, value: Any) -> None:
         self.engine.set(var_id, value)
 
     def snapshot(self) -> dict[int, Any]:
         """Return the values of all Vars."""
-        return {k: self.get(k) for k in self.engine.var_ids()} if self._engine else {}
+        return {k: _copy(v) for k, v in self._engine.readable().items()} if self._engine else {}
 
     def statistics(self) -> dict[int, tuple[int, int]]:
         return {}
@@ -100,3 +99,7 @@ class InlineNetwork:
             self.halt()
             self._thread.join()
         self._engine = None
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if hasattr(value, "copy") else value

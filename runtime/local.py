@@ -118,7 +118,7 @@ class LocalNetwork:
         return self._tell(("get", self._owner[var_id], [var_id])).result()[var_id]
 
     def set(self, var_id: int, value: Any) -> None:
-        self._tell(("set", self._owner[var_id], var_id, value)).result()
+        self._tell(("set", self._owner[var_id], var_id, *encode(value))).result()
 
     def snapshot(self) -> dict[int, Any]:
         """Return the values of all Vars whose worker still answers."""
@@ -352,8 +352,8 @@ class LocalNetwork:
         elif verb == "count":
             self._send(worker, m.Count(request))
         else:
-            header, buffers = encode(command[3])
-            self._send(worker, m.Set(request, command[2], header, tuple(buffers)))
+            _, _, var, header, buffers = command
+            self._send(worker, m.Set(request, var, header, tuple(buffers)))
 
     def _send(self, worker: int, message: m.Message) -> None:
         head, *buffers = m.encode(message)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lahar.compiler import Plan, network_processes
-from lahar.processes.errors import ArgumentTypeError, StateError, ValidationError
+from lahar.processes.errors import ArgumentTypeError, DtypeError, ShapeError, StateError, ValidationError
 from lahar.processes.process import AbstractProcess
 
 from .inline import InlineNetwork
@@ -91,6 +91,7 @@ class Runtime:
         with self._lock:
             if self._is_initialized:
                 return
+            self._refuse_closed("initialize")
             if self.plan.launcher == "inline":
                 self._network = InlineNetwork(self.plan)
             else:
@@ -235,8 +236,8 @@ class Runtime:
             if self._closed:
                 if var_id not in self._final:
                     raise StateError(
-                        f"Var '{self._names[var_id]}' is not available: the network {self._closed} and the worker "
-                        "that held it is gone."
+                        f"Var '{self._names[var_id]}' is not available: the network {self._closed}, and the Var could "
+                        "not be read then (its worker was gone, or the model held something that is no value)."
                     )
                 kept = self._final[var_id]
                 value = kept.copy() if hasattr(kept, "copy") else kept
@@ -249,15 +250,30 @@ class Runtime:
         with self._lock:
             self._check_idle("set", var_id)
             self._refuse_closed("set a Var")
-            if idx is not None:
-                whole = self._network.get(var_id)
-                whole[idx] = value
-                value = whole
-            elif not isinstance(value, str) and value is not None and not hasattr(value, "tocsr"):
+            if not isinstance(value, str) and value is not None and not hasattr(value, "tocsr"):
                 value = np.asarray(value)
+                if value.dtype.kind not in "biufc":
+                    raise DtypeError(f"Var '{self._names[var_id]}' cannot be set to {value!r}: no numbers.")
+            if idx is not None:
+                value = self._replaced(var_id, value, idx)
             self._network.set(var_id, value)
 
+    def _replaced(self, var_id: int, part: Any, idx: Any) -> Any:
+        """Return the value of a Var with the part that `idx` selects replaced."""
+        whole = self._network.get(var_id)
+        if not isinstance(whole, np.ndarray) or not isinstance(part, np.ndarray):
+            raise DtypeError(
+                f"Var '{self._names[var_id]}' holds a {type(whole).__name__}; set it as a whole, without idx."
+            )
+        try:
+            whole[idx] = part
+        except ValueError as error:
+            raise ShapeError(f"Var '{self._names[var_id]}', index {idx!r}: {error}.") from None
+        return whole
+
     def _check_idle(self, verb: str, var_id: int) -> None:
+        if self._network is None:
+            raise StateError("The runtime has not been initialised: call initialize() first.")
         if var_id not in self._names:
             name = self._unheld.get(var_id, f"number {var_id}")
             raise StateError(

@@ -285,7 +285,9 @@ class Worker:
         engine = self._running
         engine.sequencer.limit = limit
         self._next_look = 0.0
-        if self._execute(self._next_calls):
+        if limit <= engine.sequencer.step:  # the last step of a run: requests still open are for the next one
+            self._feed(wp.StepsEnded(engine.sequencer.step, 0))
+        elif self._execute(self._next_calls):
             self._flush()
             self._feed(wp.StepsEnded(engine.sequencer.step, int(engine.sequencer.take_wish())))
 
@@ -368,15 +370,18 @@ class Worker:
         self._send(answer)
 
     def _read(self, message: m.Get) -> m.Values:
-        ids = message.vars or (self._engine.var_ids() if self._engine else [])
+        if message.vars:
+            values = {var: self._running.get(var) for var in message.vars}
+        else:
+            values = self._engine.readable() if self._engine else {}
         headers, counts, buffers = [], [], []
-        for var in ids:
-            header, parts = encode(self._running.get(var))
+        for value in values.values():
+            header, parts = encode(value)
             headers.append(header)
             counts.append(len(parts))
             buffers.extend(parts)
         # not copied: no model runs before the service has got the values
-        return m.Values(message.request, ids, headers, counts, tuple(buffers))
+        return m.Values(message.request, list(values), headers, counts, tuple(buffers))
 
 
 def pack_error(error: BaseException) -> bytes:

@@ -119,7 +119,10 @@ Action = Send | BuildModels | Advance | Halt | Access | Report | GiveUp | End
 Event = m.Message | ModelsBuilt | StepsEnded | ModelsFailed
 
 _S = State
-_READ: dict[tuple[State, type], State] = {(s, e): s for s in (_S.IDLE, _S.ABORTED) for e in (m.Get, m.Count)}
+_READ: dict[tuple[State, type], State] = {
+    **{(s, m.Get): s for s in (_S.IDLE, _S.ABORTED)},
+    **{(s, m.Count): s for s in (_S.IDLE, _S.RUNNING, _S.HELD, _S.ABORTED)},
+}
 
 #: What may happen in each state and where it leads. Anything else is an error of whoever caused it.
 TRANSITIONS: dict[tuple[State, type], State] = {

@@ -277,7 +277,7 @@ def plan_figure(plan: compiler.Plan) -> Figure:
     """Draw which process runs in which partition."""
     from matplotlib.figure import Figure
 
-    page = Figure(figsize=(12.5, 6.0), layout="constrained")
+    page = Figure(figsize=(12.5, 4.5), layout="constrained")
     plan.draw(page.add_subplot())
     return page
 
