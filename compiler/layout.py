@@ -304,9 +304,8 @@ class _Net:
         starts = _fold(widths, bands)
         ends = {*starts, *(start - 1 for start in starts), len(widths) - 1}
         outside = any(vertex.anchor >= 0 and vertex.layer in ends for vertex in self.vertices)
-        turns = (
-            STUB + 0.8 * _BULGE if outside else 0.3
-        )  # a turn bulges by three quarters of its control points
+        # a turn bulges by three quarters of the distance of its control points
+        turns = STUB + 0.8 * _BULGE if outside else 0.3
         wraps = [sum(len(self.vertices[i].right) for i in self.layers[at - 1]) for at in starts[1:]]
         margin = turns + (max(wraps) + 1) * _LANE if wraps else turns
         edges: list[tuple[float, float]] = []  # left and right edge of each layer

@@ -165,6 +165,15 @@ def test_a_straight_chain_is_drawn_straight():
     assert all(len({round(y, 6) for _, y in route}) == 1 for route in layout.routes)
 
 
+def test_a_box_stands_level_with_what_it_is_connected_to():
+    # 0 -> 1 -> 2 beside 3 -> {4, 5, 6}: each row keeps its height, and 3 stands level with the middle one
+    layout = lay_out([(4.0, 2.0)] * 7, [(0, 1), (1, 2), (3, 4), (3, 5), (3, 6)], [], (1000, 400))
+    y = [box.y for box in layout.boxes]
+    assert y[0] == pytest.approx(y[1], abs=0.2)
+    assert y[1] == pytest.approx(y[2], abs=0.2)
+    assert y[3] == pytest.approx(sorted(y[4:])[1], abs=0.2)
+
+
 def test_parallel_edges_are_kept_apart():
     layout = lay_out([(4.0, 3.0)] * 2, [(0, 1)] * 3, [], (1000, 400))
     assert len({route[0][1] for route in layout.routes}) == 3
