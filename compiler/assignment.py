@@ -68,8 +68,7 @@ def assign(
         most = max(len(network.declared), n)
         if parts > most:
             raise PlacementError(
-                f"partitions={parts}, but the network has {len(network.declared)} processes; use at most "
-                f"{len(network.declared)}."
+                f"partitions={parts}, but the network has {most} processes; use at most {most}."
             )
         if parts > limit:
             held = "; ".join(" + ".join(specs[k].name for k in sorted(group)) for group in together)
@@ -81,7 +80,7 @@ def assign(
             warnings.warn(note + ".", LaharWarning, stacklevel=4)
             parts = limit
     for k, part in fixed.items():
-        if not 0 <= part < parts:
+        if part >= parts:
             raise PlacementError(
                 f"placement puts process '{specs[k].name}' into partition {part}, but there are partitions 0 to "
                 f"{parts - 1}."
@@ -114,6 +113,10 @@ def _placement(run_cfg: RunConfig, network: Network, position: dict[int, int]) -
         ):
             raise PlacementError(
                 f"placement maps Processes to partition numbers, not {process!r} to {part!r}."
+            )
+        if part < 0:
+            raise PlacementError(
+                f"placement puts process '{process.name}' into partition {part}; they are counted from 0."
             )
         leaves = [leaf for leaf, _ in network.leaves if leaf is process or leaf.is_sub_proc_of(process)]
         if not leaves:

@@ -16,7 +16,16 @@ from lahar.processes.errors import (
     ShapeError,
     ValidationError,
 )
-from lahar.processes.model import LavaPyType, PyAsyncProcessModel, PyInPort, PyOutPort, PyRefPort, PyVarPort
+from lahar.processes.model import (
+    AbstractSyncProtocol,
+    LavaPyType,
+    PyAsyncProcessModel,
+    PyInPort,
+    PyOutPort,
+    PyRefPort,
+    PyVarPort,
+    SyncDomain,
+)
 from lahar.processes.ports import AbstractPort, ImplicitVarPort, InPort, RefPort, VarPort
 from lahar.processes.process import AbstractProcess
 from lahar.processes.var import Var
@@ -83,6 +92,7 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
     network = flatten(connected_processes(process), lambda p: select_model(p, run_cfg))
     for leaf, model in network.leaves:
         _check_protocol(leaf, model)
+    _check_domains(run_cfg.custom_sync_domains, network)
     index = {id(leaf): k for k, (leaf, _) in enumerate(network.leaves)}
     specs = [_process_spec(leaf, model) for leaf, model in network.leaves]
     channels = _channels(network, specs, index, capacity)
@@ -171,6 +181,30 @@ def _check_protocol(process: AbstractProcess, model: Model) -> None:
         )
 
 
+def _check_domains(domains: list[SyncDomain], network: Network) -> None:
+    """Refuse sync domains that contradict each other or the models."""
+    names: set[str] = set()
+    domain_of: dict[int, str] = {}
+    models = {id(leaf): model for leaf, model in network.leaves}
+    for domain in domains:
+        if domain.name in names:
+            raise CompileError(f"custom_sync_domains: two SyncDomains are named '{domain.name}'.")
+        names.add(domain.name)
+        for process in domain.processes:
+            other = domain_of.setdefault(id(process), domain.name)
+            if other != domain.name:
+                raise CompileError(
+                    f"Process '{process.name}' is in SyncDomains '{other}' and '{domain.name}'; put it in one."
+                )
+            model = models.get(id(process))
+            wanted = (model.implements_protocol if model else None) or AbstractSyncProtocol
+            if not isinstance(domain.protocol, wanted):
+                raise CompileError(
+                    f"Process '{process.name}' is in SyncDomain '{domain.name}' of protocol {domain.protocol!r}, but "
+                    f"its model {model.__name__ if model else ''} implements {wanted.__name__}."
+                )
+
+
 def _process_spec(process: AbstractProcess, model: Model) -> ProcessSpec:
     explicit = [p for p in process.var_ports if not isinstance(p, ImplicitVarPort)]
     for kind, ports, base in (
@@ -229,11 +263,18 @@ def _declared(process: AbstractProcess, model: Model, name: str, kind: str) -> L
     return declared
 
 
+def _dtype(path: str, model: Model, declared: LavaPyType) -> np.dtype[Any]:
+    try:
+        return np.dtype(declared.d_type)
+    except TypeError:
+        raise DtypeError(
+            f"'{path}': {model.__name__} declares the dtype {declared.d_type!r}, which is none."
+        ) from None
+
+
 def _port_specs(ports: Any, model: Model) -> tuple[PortSpec, ...]:
-    return tuple(
-        PortSpec(p.name, p.shape, getattr(model, p.name).cls, np.dtype(getattr(model, p.name).d_type).str)
-        for p in ports
-    )
+    declared = [(port, getattr(model, port.name)) for port in ports]
+    return tuple(PortSpec(p.name, p.shape, d.cls, _dtype(p.path, model, d).str) for p, d in declared)
 
 
 def _var_spec(process: AbstractProcess, model: Model, var: Var) -> VarSpec:
@@ -241,15 +282,14 @@ def _var_spec(process: AbstractProcess, model: Model, var: Var) -> VarSpec:
     if declared.cls is np.ndarray or (
         isinstance(declared.cls, type) and issubclass(declared.cls, np.ndarray)
     ):
-        _check_initial_value(process, var, declared)
+        _check_initial_value(process, var, _dtype(f"{process.name}.{var.name}", model, declared))
     return VarSpec(var.id, var.name, var.shape, var.init, declared.cls, declared.d_type, declared.precision)
 
 
-def _check_initial_value(process: AbstractProcess, var: Var, declared: LavaPyType) -> None:
+def _check_initial_value(process: AbstractProcess, var: Var, dtype: np.dtype[Any]) -> None:
     where = f"Var '{process.name}.{var.name}'"
     try:
         value = np.asarray(var.init)
-        dtype = np.dtype(declared.d_type)
     except (TypeError, ValueError) as error:
         raise DtypeError(f"{where}: the initial value {var.init!r} is no array: {error}.") from None
     if value.dtype.kind not in "biufc" or (value.dtype.kind == "c" and dtype.kind != "c"):

@@ -99,8 +99,7 @@ def _expand(process: AbstractProcess, select: Callable[[AbstractProcess], Model]
     expansion: Any = process._expansion
     if type(expansion) is not model or process._expansion_stale:
         _forget_expansion(process)
-        expansion = model(process)
-        process._expansion, process._expansion_stale = expansion, False
+        expansion = _make_expansion(process, model)
         process.register_sub_procs(expansion.find_sub_procs())
     process.validate_var_aliases()
     process.propagate_folded_views()
@@ -109,20 +108,46 @@ def _expand(process: AbstractProcess, select: Callable[[AbstractProcess], Model]
     process._model_class = model
 
 
+Link = tuple[AbstractPort, AbstractPort]
+
+
+def _links(process: AbstractProcess) -> list[Link]:
+    """Return every connection of the ports of a Process, as (own port, other port)."""
+    return [
+        (port, other) for port in ports_of(process) for other in port.in_connections + port.out_connections
+    ]
+
+
+def _make_expansion(process: AbstractProcess, model: Model) -> Any:
+    """Make the sub processes of a Process; if that fails, the Process is left as it was."""
+    before = set(_links(process))
+    try:
+        expansion: Any = model(process)
+    except BaseException:
+        _cut(process, set(_links(process)) - before)
+        raise
+    expansion._links = set(_links(process)) - before
+    process._expansion, process._expansion_stale = expansion, False
+    return expansion
+
+
 def _forget_expansion(process: AbstractProcess) -> None:
     """Cut a Process from the sub processes of an earlier compilation with another model."""
     expansion = process._expansion
     if expansion is None:
         return
-    inside = list(expansion.find_sub_procs().values())
-    for port in ports_of(process):
-        for connections, reverse in (
-            (port.in_connections, "out_connections"),
-            (port.out_connections, "in_connections"),
-        ):
-            for other in [p for p in connections if any(p.process is sub for sub in inside)]:
-                connections.remove(other)
-                getattr(other, reverse).remove(port)
+    _cut(process, expansion._links)
+    process.procs.remove_members(expansion.find_sub_procs())
+    process._expansion = None
+
+
+def _cut(process: AbstractProcess, links: set[Link]) -> None:
+    for port, other in links:
+        if other in port.out_connections:
+            port.out_connections.remove(other)
+            other.in_connections.remove(port)
+        else:
+            port.in_connections.remove(other)
+            other.out_connections.remove(port)
     for var in process.vars:
         var.aliased_var = None
-    process._expansion = None

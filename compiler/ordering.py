@@ -29,10 +29,14 @@ def dataflow_order(n: int, edges: list[tuple[int, int]], delays: list[int]) -> l
     ready = [k for k in range(n) if not waiting[k]]
     heapq.heapify(ready)
     left = set(range(n)) - set(ready)
+    loop: list[int] = []
     order: list[int] = []
     while ready or left:
         if not ready:
-            first = min(left, key=lambda k: (delays[k] == 0, len(waiting[k]), k))
+            loop = loop or _strong_components(n, edges)
+            # not one that only waits for a loop before it
+            inside = [k for k in left if all(loop[w] == loop[k] for w in waiting[k])]
+            first = min(inside, key=lambda k: (delays[k] == 0, len(waiting[k]), k))
             left.remove(first)
             ready.append(first)
         k = heapq.heappop(ready)
@@ -43,6 +47,16 @@ def dataflow_order(n: int, edges: list[tuple[int, int]], delays: list[int]) -> l
                 left.remove(s)
                 heapq.heappush(ready, s)
     return order
+
+
+def _strong_components(n: int, edges: list[tuple[int, int]]) -> list[int]:
+    """Return a label per process, the same for processes that are on a common loop."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    sources, destinations = zip(*edges, strict=True)
+    graph = coo_matrix(([1] * len(edges), (sources, destinations)), shape=(n, n))
+    return list(connected_components(graph, connection="strong")[1])
 
 
 def management_order(n: int, references: list[tuple[int, int]]) -> list[int]:

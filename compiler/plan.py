@@ -171,7 +171,7 @@ class Plan:
                 str(sum(channel_bytes(c) for c in out)),
             )
         text = io.StringIO()
-        console = Console(file=text, width=110, no_color=True, highlight=False)
+        console = Console(file=text, force_jupyter=False, width=110, no_color=True, highlight=False)
         console.print(table)
         for reason in self.sync_reasons:
             console.print(f"not elastic: {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -72,13 +73,13 @@ class RunConfig:
         self.custom_sync_domains = domains
         self.log = logging.getLogger("lahar.run_config")
         self.loglevel = loglevel
-        self.partitions = _partitions(_default("LAHAR_PARTITIONS", partitions, "auto"))
+        self.partitions = _partitions(*_default("partitions", partitions, "auto"))
         self.placement = dict(placement or {})
         if shards != "auto":
             raise ValidationError("only 'auto' (no process is split) is possible.", "shards")
         self.shards = shards
-        self.sync = _one_of("sync", _default("LAHAR_SYNC", sync, "auto"), SYNC_MODES)
-        self.launcher = _one_of("launcher", _default("LAHAR_LAUNCHER", launcher, "local"), LAUNCHERS)
+        self.sync = _one_of(*_default("sync", sync, "auto"), SYNC_MODES)
+        self.launcher = _one_of(*_default("launcher", launcher, "local"), LAUNCHERS)
         if progress not in (True, False, "auto"):
             raise ValidationError(f"True, False or 'auto' expected, not {progress!r}.", "progress")
         self.progress = progress
@@ -170,28 +171,31 @@ class Loihi2SimCfg(Loihi1SimCfg):
     """Simulate on CPUs (the same as `Loihi1SimCfg`)."""
 
 
-def _default(variable: str, given: Any, default: Any) -> Any:
-    return os.environ.get(variable, given) if given == default else given
+def _default(argument: str, given: Any, default: Any) -> tuple[str, Any]:
+    """Return where a value comes from, for messages, and the value."""
+    variable = f"LAHAR_{argument.upper()}"
+    if given == default and variable in os.environ:
+        return f"environment variable {variable}", os.environ[variable]
+    return argument, given
 
 
-def _partitions(value: Any) -> int | str:
+def _partitions(where: str, value: Any) -> int | str:
+    number = value
     if isinstance(value, str) and value != "auto":
-        try:
-            value = int(value)
-        except ValueError:
-            raise ValidationError(
-                f"'auto' or a positive integer expected, not {value!r}.", "partitions"
-            ) from None
-    if value != "auto" and (isinstance(value, bool) or not hasattr(value, "__index__")):
-        raise ValidationError(f"'auto' or a positive integer expected, not {value!r}.", "partitions")
-    if value != "auto" and value < 1:
-        raise ValidationError(f"at least 1 is needed, not {value}.", "partitions")
-    return value if value == "auto" else int(value)
+        with contextlib.suppress(ValueError):
+            number = int(value)
+    if number == "auto":
+        return "auto"
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise ValidationError(f"'auto' or a positive integer expected, not {value!r}.", where)
+    if number < 1:
+        raise ValidationError(f"at least 1 is needed, not {number}.", where)
+    return int(number)
 
 
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+def _one_of(where: str, value: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
-        raise ValidationError(f"one of {', '.join(map(repr, allowed))} expected, not {value!r}.", name)
+        raise ValidationError(f"one of {', '.join(map(repr, allowed))} expected, not {value!r}.", where)
     return value
 
 

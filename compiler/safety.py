@@ -40,6 +40,8 @@ def _codes(value: Any) -> Iterator[types.CodeType]:
             if function is not None:
                 yield from _codes(function)
         return
+    if hasattr(value, "__wrapped__"):  # a method behind a decorator
+        yield from _codes(value.__wrapped__)
     code = getattr(value, "__code__", None)
     stack = [code] if isinstance(code, types.CodeType) else []
     while stack:

@@ -381,9 +381,7 @@ def _paths(port: AbstractPort, direction: str) -> Iterator[tuple[AbstractPort, l
 
     def next_to(port: AbstractPort) -> list[AbstractPort]:
         """Neighbours, without virtual ports that lead nowhere."""
-        return [
-            n for n in getattr(port, direction) if not isinstance(n, AbstractVirtualPort) or next_to(n)
-        ]
+        return [n for n in getattr(port, direction) if not isinstance(n, AbstractVirtualPort) or next_to(n)]
 
     stack: list[tuple[AbstractPort, list[Any]]] = [(n, []) for n in reversed(next_to(port))]
     while stack:

@@ -105,6 +105,11 @@ class Collection:
     def add_members(self, members: dict[str, Any]) -> None:
         self._members.update(members)
 
+    def remove_members(self, members: dict[str, Any]) -> None:
+        for name, member in members.items():
+            if self._members.get(name) is member:
+                del self._members[name]
+
     @property
     def members(self) -> list[Any]:
         return list(self._members.values())

@@ -138,9 +138,17 @@ class Inbox(LocalChannel):
         message = self._queue.popleft()
         self._taken += 1
         if 2 * self._taken >= self.capacity:  # half a channel at a time: few messages, no stall
-            self._peer.return_credit(self.channel, self._taken)
-            self._taken = 0
+            self._return_credit()
         return message
+
+    def relieve(self) -> None:
+        """Return credit that is held back if the sender has none left: all others are waiting here."""
+        if self._taken and len(self._queue) + self._taken >= self.capacity:
+            self._return_credit()
+
+    def _return_credit(self) -> None:
+        self._peer.return_credit(self.channel, self._taken)
+        self._taken = 0
 
     @property
     def full(self) -> bool:

@@ -98,6 +98,7 @@ class Worker:
             if self._todo is None:
                 with suppress(zmq.Again):
                     self._take(self._inbox.recv_multipart())
+                    self._flush()
                 continue
             todo, self._todo = self._todo, None
             self._run_steps(todo.limit)
@@ -174,6 +175,7 @@ class Worker:
 
     def _report_condition(self, number: int) -> None:
         """Tell whether anything can happen here without a message from outside, and who waits for what."""
+        self._flush()
         idle = not self._executing and self._todo is None
         waits = self._engine.blocked_actors() if self._engine is not None else []
         self._send(
@@ -294,7 +296,8 @@ class Worker:
     def _next_calls(self) -> Iterable[Call] | None:
         engine = self._running
         calls = engine.next_calls(self._exchange if self._lockstep else None)
-        if engine.phase is Phase.SPK:
+        # not at the end of a run: a grant that arrived now would find nobody to carry it out
+        if calls is not None and engine.phase is Phase.SPK:
             self._tick()
         return calls
 
@@ -348,6 +351,8 @@ class Worker:
         self._take_waiting()
 
     def _flush(self) -> None:
+        for inbox in self._inboxes.values():
+            inbox.relieve()
         for peer in self._peers.values():
             peer.flush()
 

@@ -7,10 +7,10 @@ import itertools
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lahar.compiler import RunConfig, models
 from lahar.compiler.models import find_models, select_model
 from lahar.processes import LIF, AbstractProcess, Dense, InPort, Monitor, OutPort, SinkRingBuffer, Var
@@ -56,14 +56,14 @@ def inline(**kwargs):
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Write modules below a directory that is on the path; ``{pkg}`` in names and texts is a new package."""
+    """Write modules below a directory that is on the path; ``PKG`` stands for a new name."""
     package = f"volcano{next(_numbers)}"
     monkeypatch.syspath_prepend(str(tmp_path))
     known = set(sys.modules)
 
-    def write(**files):
+    def write(files):
         for name, text in files.items():
-            path = tmp_path / Path(*name.replace("PKG", package).split("__DOT__")).with_suffix(".py")
+            path = (tmp_path / name.replace("PKG", package)).with_suffix(".py")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text).replace("PKG", package))
         importlib.invalidate_caches()
@@ -121,9 +121,11 @@ def test_library_processes_have_their_models():
 
 def test_models_in_other_modules_of_the_package_are_imported_and_found(write):
     package = write(
-        PKG____DOT____init__="",
-        PKG__DOT__cells=PROCESS,
-        PKG__DOT__models=model_text("CellModel", step=3),
+        {
+            "PKG/__init__": "",
+            "PKG/cells": PROCESS,
+            "PKG/models": model_text("CellModel", step=3),
+        }
     )
     cell = importlib.import_module(f"{package}.cells").Cell(name="cell")
     assert f"{package}.models" not in sys.modules
@@ -136,35 +138,41 @@ def test_models_in_other_modules_of_the_package_are_imported_and_found(write):
 def test_own_module_first_then_the_others_in_alphabetical_order(write):
     own = PROCESS + model_text("ZModel", module="lahar.processes").replace("import Cell", "import LIF")
     package = write(
-        PKG____DOT____init__="",
-        PKG__DOT__cells=own,
-        PKG__DOT__zebra=model_text("AModel"),
-        PKG__DOT__ant=model_text("YModel") + model_text("BModel"),
+        {
+            "PKG/__init__": "",
+            "PKG/cells": own,
+            "PKG/zebra": model_text("AModel"),
+            "PKG/ant": model_text("YModel") + model_text("BModel"),
+        }
     )
     assert names(importlib.import_module(f"{package}.cells").Cell) == ["ZModel", "YModel", "BModel", "AModel"]
 
 
 def test_the_order_does_not_depend_on_the_order_of_imports(write):
     package = write(
-        PKG____DOT____init__="",
-        PKG__DOT__cells=PROCESS,
-        PKG__DOT__zebra=model_text("ZebraModel"),
-        PKG__DOT__ant=model_text("AntModel"),
+        {
+            "PKG/__init__": "",
+            "PKG/cells": PROCESS,
+            "PKG/zebra": model_text("ZebraModel"),
+            "PKG/ant": model_text("AntModel"),
+        }
     )
     importlib.import_module(f"{package}.zebra")
     assert names(importlib.import_module(f"{package}.cells").Cell) == ["AntModel", "ZebraModel"]
 
 
 def test_packages_without_init_file_are_packages_too(write):
-    package = write(PKG__DOT__cells=PROCESS, PKG__DOT__models=model_text("CellModel"))
+    package = write({"PKG/cells": PROCESS, "PKG/models": model_text("CellModel")})
     assert names(importlib.import_module(f"{package}.cells").Cell) == ["CellModel"]
 
 
 def test_modules_of_a_package_are_executed_once(write):
     package = write(
-        PKG____DOT____init__="runs = []",
-        PKG__DOT__cells=PROCESS,
-        PKG__DOT__models="import PKG\nPKG.runs.append(1)\n" + textwrap.dedent(model_text("CellModel")),
+        {
+            "PKG/__init__": "runs = []",
+            "PKG/cells": PROCESS,
+            "PKG/models": "import PKG\nPKG.runs.append(1)\n" + textwrap.dedent(model_text("CellModel")),
+        }
     )
     cell = importlib.import_module(f"{package}.cells").Cell
     find_models(cell)
@@ -174,20 +182,37 @@ def test_modules_of_a_package_are_executed_once(write):
 
 def test_main_modules_and_sub_packages_are_not_imported(write):
     package = write(
-        PKG____DOT____init__="",
-        PKG__DOT__cells=PROCESS + model_text("CellModel").replace("from PKG.cells import Cell", ""),
-        PKG__DOT____main__="raise SystemExit('executed')",
-        PKG__DOT__deeper__DOT____init__="raise SystemExit('imported')",
+        {
+            "PKG/__init__": "",
+            "PKG/cells": PROCESS + model_text("CellModel").replace("from PKG.cells import Cell", ""),
+            "PKG/__main__": "raise SystemExit('Cell')",
+            "PKG/deeper/__init__": "raise SystemExit('Cell')",
+        }
     )
     assert names(importlib.import_module(f"{package}.cells").Cell) == ["CellModel"]
 
 
+def test_modules_that_do_not_mention_the_process_are_not_executed(write):
+    package = write(
+        {
+            "PKG/__init__": "",
+            "PKG/cells": PROCESS,
+            "PKG/tool": "raise SystemExit('executed')",
+            "PKG/models": model_text("CellModel"),
+        }
+    )
+    assert names(importlib.import_module(f"{package}.cells").Cell) == ["CellModel"]
+    assert f"{package}.tool" not in sys.modules
+
+
 def test_a_module_that_cannot_be_imported_is_named_in_a_warning(write):
     package = write(
-        PKG____DOT____init__="",
-        PKG__DOT__cells=PROCESS,
-        PKG__DOT__broken="import a_module_that_does_not_exist",
-        PKG__DOT__models=model_text("CellModel"),
+        {
+            "PKG/__init__": "",
+            "PKG/cells": PROCESS,
+            "PKG/broken": "from a_module_that_does_not_exist import Cell",
+            "PKG/models": model_text("CellModel"),
+        }
     )
     cell = importlib.import_module(f"{package}.cells").Cell
     with pytest.warns(
@@ -198,9 +223,11 @@ def test_a_module_that_cannot_be_imported_is_named_in_a_warning(write):
 
 def test_neighbours_of_a_top_level_module_are_not_imported(write):
     write(
-        PKGcells=PROCESS,
-        PKGscript="raise SystemExit('executed')",
-        PKGmodels=model_text("CellModel", module="PKGcells"),
+        {
+            "PKGcells": PROCESS,
+            "PKGscript": "raise SystemExit('Cell')",
+            "PKGmodels": model_text("CellModel", module="PKGcells"),
+        }
     )
     name = f"volcano{next(_numbers) - 1}"
     cell = importlib.import_module(f"{name}cells").Cell
@@ -211,10 +238,12 @@ def test_neighbours_of_a_top_level_module_are_not_imported(write):
 
 def test_models_in_unrelated_modules_count_only_where_there_are_no_others(write):
     package = write(
-        PKG____DOT____init__="",
-        PKG__DOT__cells=PROCESS,
-        PKG__DOT__models=model_text("NearModel"),
-        PKGaway=model_text("FarModel"),
+        {
+            "PKG/__init__": "",
+            "PKG/cells": PROCESS,
+            "PKG/models": model_text("NearModel"),
+            "PKGaway": model_text("FarModel"),
+        }
     )
     importlib.import_module(f"{package}away")
     cell = importlib.import_module(f"{package}.cells").Cell
@@ -263,7 +292,9 @@ def test_a_class_defined_anew_replaces_the_older_one():
 
 def test_a_module_that_is_executed_anew_leaves_no_old_models(write):
     package = write(
-        PKGcells=PROCESS + model_text("CellModel").replace("from PKG.cells import Cell", ""),
+        {
+            "PKGcells": PROCESS + model_text("CellModel").replace("from PKG.cells import Cell", ""),
+        }
     )
     module = importlib.import_module(f"{package}cells")
     old = module.CellModel
@@ -302,7 +333,12 @@ def test_a_script_without_main_guard_is_executed_once(tmp_path, launcher):
     (tmp_path / "script.py").write_text(textwrap.dedent(SCRIPT))
     (tmp_path / "sibling.py").write_text("print('sibling executed')\n")
     done = subprocess.run(
-        [sys.executable, "script.py", launcher], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "script.py", launcher],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n") == ["executed", "result 5.0", ""]
@@ -432,7 +468,7 @@ def test_no_model_names_models_of_a_class_of_the_same_name():
 
 def test_siblings_of_library_packages_are_not_imported(monkeypatch):
     imported = []
-    monkeypatch.setattr(models, "_import_siblings", imported.append)
+    monkeypatch.setattr(models, "_import_siblings", lambda *args: imported.append(args))
     find_models(LIF)
     find_models(Dense)
     assert imported == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+
 from lahar.processes import LIF, AbstractProcess
 from lahar.processes.errors import ArgumentTypeError
 from lahar.processes.model import (
@@ -124,7 +125,9 @@ def test_implements_takes_classes_of_the_right_kind():
 @pytest.mark.parametrize("decorator", [implements(Cell), requires(CPU), tag("one")])
 @pytest.mark.parametrize("decorated", [Cell, LIF, 3, lambda: None])
 def test_only_models_are_decorated(decorator, decorated):
-    with pytest.raises(ArgumentTypeError, match=r"@(implements|requires|tag) decorates ProcessModel classes, not"):
+    with pytest.raises(
+        ArgumentTypeError, match=r"@(implements|requires|tag) decorates ProcessModel classes, not"
+    ):
         decorator(decorated)
 
 
@@ -140,7 +143,9 @@ def test_a_model_implements_one_process_and_one_protocol():
         message = f"{model.__name__} would implement OtherCell, but it or a base implements Cell"
         with pytest.raises(ArgumentTypeError, match=message):
             implements(proc=OtherCell)(model)
-        with pytest.raises(ArgumentTypeError, match="AsyncProtocol, but it or a base implements LoihiProtocol"):
+        with pytest.raises(
+            ArgumentTypeError, match="AsyncProtocol, but it or a base implements LoihiProtocol"
+        ):
             implements(protocol=AsyncProtocol)(model)
         assert settings(model) == (Cell, LoihiProtocol, [], [])
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lahar.processes.errors import ArgumentTypeError, ShapeError
 from lahar.processes.model import PyInPort, PyOutPort, PyRefPort, PyVarPort
 
@@ -191,7 +192,9 @@ def test_another_shape_is_refused(shape):
 
 @pytest.mark.parametrize("data", [3, [1, 2], None])
 def test_only_arrays_are_sent(data):
-    with pytest.raises(ArgumentTypeError, match=rf"'cell\.s_out'\.send\(\) takes an array, not {type(data).__name__}"):
+    with pytest.raises(
+        ArgumentTypeError, match=rf"'cell\.s_out'\.send\(\) takes an array, not {type(data).__name__}"
+    ):
         out_port(Queue()).send(data)
 
 
@@ -245,7 +248,9 @@ def test_a_reference_reads_writes_and_waits():
 def test_a_reference_refuses_another_shape():
     port, link = PyRefPort.VEC_DENSE("cell.ref", (2,), float), Link()
     port.attach(link)
-    with pytest.raises(ShapeError, match=r"'cell\.ref'\.write\(\): the array has shape \(3,\), the port \(2,\)"):
+    with pytest.raises(
+        ShapeError, match=r"'cell\.ref'\.write\(\): the array has shape \(3,\), the port \(2,\)"
+    ):
         port.write(np.zeros(3))
     assert link.written == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from lahar.processes import LIF, AbstractProcess, InPort, OutPort, RefPort, Var, VarPort
 from lahar.processes.errors import (
     ArgumentTypeError,
@@ -49,7 +50,9 @@ def wide():
 
 def connections(*processes):
     """All connections of some processes, as pairs of paths, and whether both ends know them."""
-    ports = [p for process in processes for kind in ("in", "out", "ref", "var") for p in ports_of(process, kind)]
+    ports = [
+        p for process in processes for kind in ("in", "out", "ref", "var") for p in ports_of(process, kind)
+    ]
     forward = {(p.path, q.path) for p in ports for q in p.out_connections}
     backward = {(q.path, p.path) for p in ports for q in p.in_connections}
     assert forward == backward
@@ -231,7 +234,9 @@ def test_one_bad_port_in_a_list_leaves_nothing_connected(a, b, wide, second, err
 
 
 def test_ports_of_one_call_are_of_one_kind(a, b):
-    with pytest.raises(PortError, match=r"'a\.out_1'\.connect\(\): all ports of one call must be of one kind"):
+    with pytest.raises(
+        PortError, match=r"'a\.out_1'\.connect\(\): all ports of one call must be of one kind"
+    ):
         a.out_1.connect([b.in_1, b.out_1])
 
 
@@ -357,13 +362,17 @@ def test_a_port_for_a_var_without_process_has_none():
 
 @pytest.mark.parametrize("target", [3, [], "both", "port"])
 def test_connect_var_takes_one_var(a, b, target):
-    given = {"both": [b.x, b.secret], "port": b.var_1}.get(target, target) if isinstance(target, str) else target
+    given = (
+        {"both": [b.x, b.secret], "port": b.var_1}.get(target, target) if isinstance(target, str) else target
+    )
     with pytest.raises(ArgumentTypeError, match=r"'a\.ref_1'\.connect_var\(\) takes exactly one Var, not"):
         a.ref_1.connect_var(given)
 
 
 def test_connect_var_refuses_a_var_of_the_own_process(a):
-    with pytest.raises(ArgumentTypeError, match=r"'a\.ref_1'\.connect_var\(\): 'a\.x' belongs to the same Process"):
+    with pytest.raises(
+        ArgumentTypeError, match=r"'a\.ref_1'\.connect_var\(\): 'a\.x' belongs to the same Process"
+    ):
         a.ref_1.connect_var(a.x)
 
 

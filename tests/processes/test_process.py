@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import pytest
+
 from lahar.compiler import Plan
 from lahar.processes import (
     LIF,
@@ -437,9 +438,14 @@ def test_with_gives_the_process_and_stops_the_network():
 
 def test_with_stops_the_network_and_lets_exceptions_pass():
     source, *_ = chain()
-    with pytest.raises(KeyError), source:
-        source.run(RunSteps(1), inline())
-        raise KeyError
+
+    def fail():
+        with source:
+            source.run(RunSteps(1), inline())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert source.runtime.is_closed
 
 
@@ -528,7 +534,7 @@ def test_a_stopped_network_can_grow():
 
 @pytest.mark.parametrize("grow", [False, True])
 def test_a_started_network_is_not_compiled_again(grow):
-    source, dense, sink = chain()
+    source, _, sink = chain()
     source.run(RunSteps(1), inline())
     start = source
     if grow:

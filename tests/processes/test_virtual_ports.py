@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lahar.processes import (
     AbstractProcess,
     InPort,
@@ -190,13 +191,17 @@ def test_what_may_be_connected_follows_from_the_real_port(box, own, allowed, oth
         assert target.in_connections == [virtual]
         assert virtual.out_connections == [target]
     else:
-        with pytest.raises(PortError, match=rf"'box\.{own}\.ReshapePort'\.connect\(\) takes .*'flat\.{other}'"):
+        with pytest.raises(
+            PortError, match=rf"'box\.{own}\.ReshapePort'\.connect\(\) takes .*'flat\.{other}'"
+        ):
             virtual.connect(target)
         assert target.in_connections == virtual.out_connections == []
 
 
 def test_shapes_must_be_equal_behind_the_virtual_port(box):
-    with pytest.raises(ShapeError, match=r"'box\.o\.TransposePort' of shape \(3, 2\) with '\S+' of shape \(2, 3\)"):
+    with pytest.raises(
+        ShapeError, match=r"'box\.o\.TransposePort' of shape \(3, 2\) with '\S+' of shape \(2, 3\)"
+    ):
         box.o.transpose().connect(Box().i)
 
 

@@ -300,7 +300,7 @@ def _connection(member: Member, rng: np.random.Generator, n: int, fixed: bool, n
     if member.kind == "dense":
         return Dense(weights=weights, num_message_bits=int(rng.choice([0, 0, 8])), name=name)
     rule = STDPLoihi(
-        learning_rate=1 if fixed else 0.3,
+        learning_rate=1 if fixed else 0.25,
         A_plus=1,
         A_minus=-1,
         tau_plus=10,

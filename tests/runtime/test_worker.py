@@ -1,0 +1,288 @@
+"""One real worker, led by a service that the test plays: what arrives at awkward moments."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import cloudpickle
+import pytest
+import runtime_models as rm
+import zmq
+from setups import config
+
+from lahar import compiler
+from lahar.processes.errors import RemoteProtocolError
+from lahar.runtime import messages as m
+from lahar.runtime import values
+from lahar.runtime import worker as worker_module
+from lahar.runtime.sequencer import Need
+from lahar.runtime.sockets import CONTROL, open_socket, seal, unseal
+from lahar.runtime.worker import Worker
+
+SECRET = b"8 bytes!"
+IDLE_CHATTER = (m.Progress, m.Waiting)
+
+
+class Stage:
+    """A worker in a thread and the other end of its sockets.
+
+    Attributes
+    ----------
+    worker : Worker
+        To be touched from its own thread only, that is by hooks of the models.
+    """
+
+    current: Stage
+    hooks: dict[int, object]
+
+    def __init__(self, directory, plan):
+        Stage.current = self
+        Stage.hooks = {}
+        self._context = zmq.Context()
+        self._inbox = open_socket(self._context, zmq.PULL)
+        control, address = (f"ipc://{directory}/{name}" for name in ("control", "worker"))
+        self._inbox.bind(control)
+        self._outlet = open_socket(self._context, zmq.PUSH)
+        self.failure = None
+        self._thread = threading.Thread(target=self._serve, args=(control, address), daemon=True)
+        self._thread.start()
+        hello = self.expect(m.Hello)
+        assert hello == m.Hello(os.getpid(), address)
+        self._outlet.connect(address)
+        self.send(m.Build([address], (cloudpickle.dumps(plan),)))
+        self.expect(m.Built)
+
+    def _serve(self, control, address):
+        self.worker = Worker(0, control, address, SECRET)
+        try:
+            self.worker.serve()
+        except Exception as error:
+            self.failure = error
+
+    def send(self, message):
+        head, *buffers = m.encode(message)
+        self.send_raw([seal(CONTROL, 0, SECRET) + head, *buffers])
+
+    def send_raw(self, frames):
+        self._outlet.send_multipart(frames)
+
+    def expect(self, kind):
+        """Return the next message, which must be of this kind."""
+        while True:
+            assert self._inbox.poll(10_000), f"no {kind.__name__} arrived"
+            frames = self._inbox.recv_multipart()
+            assert unseal(frames, SECRET) == (CONTROL, 0)
+            message = m.decode(frames)
+            if not isinstance(message, IDLE_CHATTER):
+                assert type(message) is kind, message
+                return message
+
+    def close(self):
+        self.send(m.Shutdown())
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        for socket in (self._inbox, self._outlet):
+            socket.close()
+        self._context.term()
+
+
+def hook(model):
+    action = Stage.hooks.get(model.time_step)
+    if action is not None:
+        action()
+
+
+def fail(model):
+    raise ZeroDivisionError("on purpose")
+
+
+def cell(script=None):
+    """Return a process that sends to itself and calls a hook in every step."""
+    script = {("SPK", k): hook for k in range(1, 30)} if script is None else script
+    (process,) = rm.ring(rm.Plain(name="cell", script=script))
+    return process
+
+
+@pytest.fixture
+def stage(short_dir, monkeypatch):
+    monkeypatch.setattr(worker_module, "_LOOK_UP", 0.0)  # looks at its socket in every time step
+    stage = Stage(short_dir, compiler.compile(cell(), config("local-1-elastic")))
+    yield stage
+    stage.close()
+    assert stage.failure is None
+
+
+def arrive(stage, message):
+    """Return a hook: in the time step in which it is called, `message` arrives at the worker."""
+    sent = threading.Event()
+
+    def wait():
+        sent.set()
+        assert stage.worker._inbox.poll(10_000)
+
+    def send():
+        assert sent.wait(10)
+        stage.send(message)
+
+    return wait, send
+
+
+def test_runs_to_the_granted_step_and_no_further(stage):
+    stage.send(m.Grant(5))
+    assert stage.expect(m.Reached) == m.Reached(5)
+    stage.send(m.Grant(6))
+    assert stage.expect(m.Reached) == m.Reached(6)
+
+
+def test_a_hold_in_the_middle_of_a_run(stage):
+    Stage.hooks[3], send = arrive(stage, m.Hold())
+    stage.send(m.Grant(20))
+    send()
+    assert stage.expect(m.Holding) == m.Holding(4)
+    stage.send(m.Grant(9))
+    assert stage.expect(m.Reached) == m.Reached(9)
+
+
+def test_a_grant_that_arrives_while_the_last_step_before_a_hold_is_executed(stage):
+    Stage.hooks[3], send_hold = arrive(stage, m.Hold())
+    Stage.hooks[4], send_grant = arrive(stage, m.Grant(7))
+    stage.send(m.Grant(20))
+    send_hold()
+    assert stage.expect(m.Holding) == m.Holding(4)
+    send_grant()
+    assert stage.expect(m.Reached) == m.Reached(7)
+
+
+def test_a_hold_in_the_last_step_of_a_run(stage):
+    Stage.hooks[5], send = arrive(stage, m.Hold())
+    stage.send(m.Grant(5))
+    send()
+    first = stage._inbox  # the run may be over before the hold is seen: then Reached comes first
+    assert first.poll(10_000)
+    frames = first.recv_multipart()
+    unseal(frames, SECRET)
+    message = m.decode(frames)
+    if isinstance(message, m.Progress):
+        frames = first.recv_multipart()
+        unseal(frames, SECRET)
+        message = m.decode(frames)
+    if message == m.Reached(5):
+        message = stage.expect(m.Holding)
+    assert message == m.Holding(5)
+    stage.send(m.Grant(5))
+    assert stage.expect(m.Reached) == m.Reached(5)
+
+
+def test_a_hold_before_the_first_step(stage):
+    stage.send(m.Hold())
+    assert stage.expect(m.Holding) == m.Holding(0)
+    stage.send(m.Grant(2))
+    assert stage.expect(m.Reached) == m.Reached(2)
+
+
+def test_a_grant_and_a_hold_together(stage):
+    head = seal(CONTROL, 0, SECRET)
+    Stage.hooks[2], _ = arrive(stage, None)
+    stage.send_raw([head + m.encode(m.Grant(9))[0]])
+    stage.send_raw([head + m.encode(m.Hold())[0]])
+    step = stage.expect(m.Holding).step
+    assert step < 9
+    stage.send(m.Grant(9))
+    Stage.hooks.clear()
+    assert stage.expect(m.Reached) == m.Reached(9)
+
+
+def test_an_abort_in_the_middle_of_a_run(stage):
+    Stage.hooks[3], send = arrive(stage, m.Abort())
+    stage.send(m.Grant(20))
+    send()
+    step = stage.expect(m.Aborted).step
+    assert step in (3, 4)
+    # what the service sent before it knew
+    for late in (m.Grant(30), m.Hold()):
+        stage.send(late)
+    stage.send(m.Get(1, []))
+    answer = stage.expect(m.Values)
+    assert len(answer.vars) == 2
+
+
+def test_counts_may_be_asked_for_in_the_middle_of_a_run(stage):
+    Stage.hooks[3], send = arrive(stage, m.Count(77))
+    stage.send(m.Grant(20))
+    send()
+    assert stage.expect(m.Counted) == m.Counted(77, [])
+    assert stage.expect(m.Reached) == m.Reached(20)
+
+
+def test_a_shutdown_in_the_middle_of_a_run(stage):
+    Stage.hooks[3], send = arrive(stage, m.Shutdown())
+    stage.send(m.Grant(20))
+    send()
+    stage._thread.join(10)
+    assert not stage._thread.is_alive()
+
+
+def test_strangers_are_ignored(stage, caplog):
+    stage.send_raw([seal(CONTROL, 0, b"guessed!") + m.encode(m.Shutdown())[0]])
+    stage.send_raw([b""])
+    stage.send_raw([b"x" * 10, b"y"])
+    stage.send(m.Grant(2))
+    assert stage.expect(m.Reached) == m.Reached(2)
+    assert caplog.text.count("without the seal of this network") == 3
+
+
+def test_a_value_that_cannot_be_set_is_refused_and_the_worker_goes_on(stage):
+    var = stage.worker._engine.plan.processes[0].vars[0].id
+    header, buffers = values.encode([1, 2, 3])
+    stage.send(m.Set(4, var, header, tuple(buffers)))
+    refused = stage.expect(m.Refused)
+    assert refused.request == 4
+    stage.send(m.Set(5, var, ["array", "<i8", [1], False], (b"short",)))
+    assert stage.expect(m.Refused).request == 5
+    stage.send(m.Get(6, [var + 1000]))
+    assert stage.expect(m.Refused).request == 6
+    stage.send(m.Grant(1))
+    assert stage.expect(m.Reached) == m.Reached(1)
+
+
+def test_a_wish_ends_the_run_and_is_not_repeated(short_dir):
+    (process,) = rm.ring(rm.Asking(name="cell", script={("SPK", 3): rm.ask_both}))
+    stage = Stage(short_dir, compiler.compile(process, config("local-1-elastic")))
+    stage.send(m.Grant(9))
+    assert stage.expect(m.Wish) == m.Wish(3, int(Need.PAUSE))
+    stage.send(m.Hold())
+    assert stage.expect(m.Holding) == m.Holding(3)
+    stage.send(m.Grant(3))
+    assert stage.expect(m.Reached) == m.Reached(3)
+    stage.send(m.Grant(9))
+    assert stage.expect(m.Wish) == m.Wish(4, int(Need.STOP))
+    stage.close()
+    assert stage.failure is None
+
+
+def test_a_failure_is_reported_and_vars_can_still_be_read(short_dir):
+    stage = Stage(short_dir, compiler.compile(cell({("SPK", 3): fail}), config("local-1-elastic")))
+    stage.send(m.Grant(9))
+    failed = stage.expect(m.Failed)
+    assert failed.step == 3
+    (failure,) = cloudpickle.loads(failed.buffers[0])
+    assert (failure.process, failure.phase, failure.time_step) == ("cell", "SPK", 3)
+    assert isinstance(failure.error, ZeroDivisionError)
+    stage.send(m.Abort())
+    stage.expect(m.Aborted)
+    stage.send(m.Get(1, []))
+    assert len(stage.expect(m.Values).vars) == 2
+    stage.close()
+    assert stage.failure is None
+
+
+@pytest.mark.parametrize("message", [m.Built(), m.Build([], (b"",)), m.Set(0, 0, [], ())])
+def test_an_impossible_message_ends_the_worker(short_dir, message):
+    stage = Stage(short_dir, compiler.compile(cell({}), config("local-1-elastic")))
+    if isinstance(message, m.Set):
+        stage.send(m.Abort())
+        stage.expect(m.Aborted)
+    stage.send(message)
+    stage._thread.join(10)
+    assert isinstance(stage.failure, RemoteProtocolError)
