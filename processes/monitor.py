@@ -78,19 +78,15 @@ class Monitor(AbstractProcess):
         StateError
             The network has been started.
         """
-        if not isinstance(target, (Var, OutPort)) or target.process is None:
-            raise ArgumentTypeError(
-                f"Monitor '{self.name}' can probe a Var or an OutPort of a Process, not "
-                f"{type(target).__name__} {target!r}."
-            )
+        process = self._process_of(target)
         if isinstance(num_steps, bool) or not hasattr(num_steps, "__index__") or num_steps < 1:
             raise ValidationError(
                 f"a positive integer expected, not {num_steps!r}.", "Monitor.probe.num_steps"
             )
-        for process in (self, target.process):
-            if process.runtime is not None and not process.runtime.is_closed:
+        for member in (self, process):
+            if member.runtime is not None and not member.runtime.is_closed:
                 raise StateError(
-                    f"Monitor '{self.name}' cannot probe '{target.path}': the network of '{process.name}' has been "
+                    f"Monitor '{self.name}' cannot probe '{target.path}': the network of '{member.name}' has been "
                     "started. Attach monitors before the first run."
                 )
         self._check_names(target)
@@ -98,20 +94,28 @@ class Monitor(AbstractProcess):
         k = len(self._probes)
         data = Var((num_steps, *target.shape), 0)
         if isinstance(target, Var):
-            member: Any = RefPort(target.shape)
+            port: Any = RefPort(target.shape)
             names = (f"ref_port_{k}", f"var_read_{k}")
         else:
-            member = InPort(target.shape)
+            port = InPort(target.shape)
             names = (f"in_port_{k}", f"out_read_{k}")
-        for name, value in zip(names, (member, data), strict=True):
+        for name, value in zip(names, (port, data), strict=True):
             setattr(self, name, value)
         self._post_init()
         if isinstance(target, Var):
-            member.connect_var(target)
+            port.connect_var(target)
         else:
-            target.connect(member)
-        self._probes.append(_Probe(target, num_steps, member, data))
+            target.connect(port)
+        self._probes.append(_Probe(target, num_steps, port, data))
         self._expansion_stale = True
+
+    def _process_of(self, target: Any) -> AbstractProcess:
+        if not isinstance(target, (Var, OutPort)) or target.process is None:
+            raise ArgumentTypeError(
+                f"Monitor '{self.name}' can probe a Var or an OutPort of a Process, not "
+                f"{type(target).__name__} {target!r}."
+            )
+        return target.process
 
     def _check_names(self, target: Any) -> None:
         for probe in self._probes:
@@ -166,10 +170,27 @@ class Monitor(AbstractProcess):
         return result
 
     def plot(self, ax: Any, target: Var | OutPort, *args: Any, **kwargs: Any) -> None:
-        """Plot what was recorded of `target` over time on matplotlib axes; extra arguments go to ``ax.plot``."""
-        assert target.process is not None
-        rows = self.get_data()[target.process.name][target.name]
-        ax.set_title(target.process.name)
+        """Plot what was recorded of a target over time; further arguments go to ``ax.plot``.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes
+        target : Var or OutPort
+            That this Monitor probes. One line per element.
+
+        Raises
+        ------
+        ArgumentTypeError, ValidationError
+            `target` is no Var or OutPort, or is not probed.
+        """
+        process = self._process_of(target)
+        if all(probe.target is not target for probe in self._probes):
+            probed = ", ".join(f"'{probe.target.path}'" for probe in self._probes) or "nothing"
+            raise ValidationError(
+                f"Monitor '{self.name}' does not probe '{target.path}'; it probes {probed}."
+            )
+        rows = self.get_data()[process.name][target.name]
+        ax.set_title(process.name)
         ax.set_xlabel("Time step")
         ax.set_ylabel(target.name)
         ax.plot(rows.reshape(len(rows), -1), *args, **kwargs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import itertools
 import logging
 import weakref
@@ -264,14 +263,11 @@ class AbstractProcess(metaclass=ProcessPostInitCaller):
             collection.add_members(members)
 
     def _find_attr_by_type(self, kind: type) -> dict[str, Any]:
-        found = {}
-        for name in dir(self):
-            if name in ("process", "parent_proc"):
-                continue
-            value = inspect.getattr_static(self, name, None)
-            if isinstance(value, kind):
-                found[name] = value
-        return found
+        return {
+            name: value
+            for name, value in attributes(self)
+            if isinstance(value, kind) and name not in ("process", "parent_proc")
+        }
 
     def _init_proc_member_obj(self, members: dict[str, Any]) -> None:
         for name, member in members.items():
@@ -408,6 +404,15 @@ class AbstractProcess(metaclass=ProcessPostInitCaller):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} '{self.name}'>"
+
+
+def attributes(owner: Any) -> list[tuple[str, Any]]:
+    """Return the attributes of an object and its classes in alphabetical order, evaluating no property."""
+    found: dict[str, Any] = {}
+    for cls in reversed(type(owner).__mro__):
+        found.update(vars(cls))
+    found.update(vars(owner))
+    return sorted(found.items())
 
 
 def _log_to_file(config: LogConfig) -> None:

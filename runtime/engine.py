@@ -240,14 +240,13 @@ class Engine:
 
     _entered = False
 
-    def run(self, limit: int) -> None:
-        """Run to time step `limit` (or a model's request, or a failure) without any other worker.
+    def run(self) -> None:
+        """Run to the sequencer's limit (or a model's request, or a failure) without any other worker.
 
         Raises
         ------
         DeadlockError
         """
-        self.sequencer.limit = limit
         try:
             self.scheduler.run(self.next_calls, self._wait_inside)
         except Interrupted:

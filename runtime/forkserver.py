@@ -13,6 +13,7 @@ It talks to the host over a socket pair, one msgpack message after the other:
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import selectors
 import shutil
@@ -26,15 +27,25 @@ import msgpack
 _PR_SET_PDEATHSIG = 1
 
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent ends (Linux)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def preload() -> None:
-    """Import what every worker needs."""
-    from . import worker  # noqa: F401
+    """Import what every worker needs, and keep it out of reach of the collector so that forks share it."""
+    import numpy.random
+
+    from . import worker
+
+    assert numpy.random is not None
+    assert worker is not None
+    gc.collect()
+    gc.freeze()
 
 
 class ForkServer:

@@ -45,19 +45,19 @@ class InlineNetwork:
     def start(self, steps: int | None, blocking: bool) -> None:
         """Run `steps` time steps (None: until halted), in this thread if `blocking`."""
         self._outcome = None
-        limit = _ENDLESS if steps is None else self.step + steps
-        self.engine.sequencer.limit = limit
+        # set here and never in the thread, so that a halt cannot be overwritten
+        self.engine.sequencer.limit = _ENDLESS if steps is None else self.step + steps
         if blocking:
-            self._run(limit)
+            self._run()
         else:
-            self._thread = threading.Thread(target=self._run, args=(limit,), name="lahar-inline", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="lahar-inline", daemon=True)
             self._thread.start()
 
-    def _run(self, limit: int) -> None:
+    def _run(self) -> None:
         engine = self.engine
         error = None
         try:
-            engine.run(min(limit, engine.sequencer.limit))
+            engine.run()
         except DeadlockError as deadlock:
             error = deadlock
         self._outcome = Outcome(self.step, engine.sequencer.take_wish(), engine.take_failures(), error)

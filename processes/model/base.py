@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import logging
 from abc import ABC, abstractmethod
 from typing import Any
 
-from ..process import AbstractProcess
+from ..process import AbstractProcess, attributes
 
 
 class AbstractProcessModel:
@@ -69,8 +68,7 @@ class AbstractSubProcessModel(AbstractProcessModel, ABC):
     def find_sub_procs(self) -> dict[str, AbstractProcess]:
         """Return the sub processes held as attributes (also inside dataclasses), by name."""
         found: dict[str, AbstractProcess] = {}
-        for name in dir(self):
-            value = inspect.getattr_static(self, name, None)
+        for name, value in attributes(self):
             if isinstance(value, AbstractProcess):
                 found[name] = value
             elif dataclasses.is_dataclass(value) and not isinstance(value, type):

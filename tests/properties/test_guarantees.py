@@ -32,6 +32,7 @@ from support.networks import (
     run,
     spreads,
 )
+from support.nodes import Echo
 from support.signals import Beacon, HiddenPauser, Pauser, Stopper
 
 from lahar.processes import SinkRingBuffer, SourceRingBuffer
@@ -349,6 +350,28 @@ def test_g4_a_pause_that_models_ask_for_is_a_consistent_cut(data):
 @given(data=st.data())
 def test_g4_a_stop_at_any_moment_is_a_consistent_cut(data):
     check_stop(data)
+
+
+@pytest.mark.parametrize("sync", ["elastic", "lockstep"])
+def test_g4_pauses_in_quick_succession(sync, tmp_path):
+    """A pause can find every worker at a different point of its step, or just ending it."""
+    path = tmp_path / "going"
+    loop = [Echo(shape=(1,), name=name) for name in "abc"]
+    for a, b in itertools.pairwise([*loop, loop[0]]):
+        a.o.connect(b.i)
+    beacon = Beacon(shape=(1,), at=[[Phase.SPK, t] for t in range(0, 100_000, 5)], path=path, name="beacon")
+    loop[0].o.connect(beacon.i)
+    top = loop[0]
+    run_cfg = Loihi2SimCfg(select_tag="floating_pt", partitions=4, sync=sync)
+    with top:
+        for _ in range(100):
+            top.run(RunContinuous(), run_cfg)
+            wait_for(path)
+            path.unlink()
+            top.pause()
+            path.unlink(missing_ok=True)
+            steps = {p.name: int(p.calls.get()[0]) for p in (*loop, beacon)}
+            assert set(steps.values()) == {top.runtime.step}, steps
 
 
 # --- as long as one likes -------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 # workers import the models of these tests by name; fork servers inherit this path
 sys.path.append(str(Path(__file__).parent))
 
-from lahar.runtime import WorkerPool  # noqa: E402
+from lahar.runtime import WorkerPool
 
 _LONGEST = 60  # seconds for one test; far above what any of them needs
 
@@ -51,3 +51,19 @@ def short_dir():
     path = tempfile.mkdtemp(prefix="t-", dir="/tmp")
     yield Path(path)
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def script(short_dir):
+    """Start a host program, given its source; it is ended after the test."""
+    from scripts import Script
+
+    started = []
+
+    def start(body, **options):
+        started.append(Script(short_dir, body, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()

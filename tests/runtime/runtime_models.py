@@ -574,5 +574,3 @@ class PyReceiveFirstModel(PyLoihiProcessModel):
         message = self.into.recv()
         self.got += 1
         self.out.send(message)
-
-
