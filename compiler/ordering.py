@@ -33,7 +33,7 @@ def dataflow_order(n: int, edges: list[tuple[int, int]], delays: list[int]) -> l
     order: list[int] = []
     while ready or left:
         if not ready:
-            loop = loop or _strong_components(n, edges)
+            loop = loop or _strong_components(successors)
             # not one that only waits for a loop before it
             inside = [k for k in left if all(loop[w] == loop[k] for w in waiting[k])]
             first = min(inside, key=lambda k: (delays[k] == 0, len(waiting[k]), k))
@@ -49,14 +49,38 @@ def dataflow_order(n: int, edges: list[tuple[int, int]], delays: list[int]) -> l
     return order
 
 
-def _strong_components(n: int, edges: list[tuple[int, int]]) -> list[int]:
-    """Return a label per process, the same for processes that are on a common loop."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+def _strong_components(successors: list[set[int]]) -> list[int]:
+    """Return a label per process, the same for processes that are on a common loop.
 
-    sources, destinations = zip(*edges, strict=True)
-    graph = coo_matrix(([1] * len(edges), (sources, destinations)), shape=(n, n))
-    return list(connected_components(graph, connection="strong")[1])
+    Kosaraju's algorithm. scipy has one too, but importing it takes ten times as long as compiling a small
+    network.
+    """
+    predecessors: list[set[int]] = [set() for _ in successors]
+    for a, targets in enumerate(successors):
+        for b in targets:
+            predecessors[b].add(a)
+    seen: set[int] = set()
+    finished: list[int] = []
+    for root in range(len(successors)):
+        stack = [] if root in seen else [(root, iter(sorted(successors[root])))]
+        seen.add(root)
+        while stack:
+            k, rest = stack[-1]
+            following = next((s for s in rest if s not in seen), None)
+            if following is None:
+                finished.append(stack.pop()[0])
+            else:
+                seen.add(following)
+                stack.append((following, iter(sorted(successors[following]))))
+    label = [-1] * len(successors)
+    for root in reversed(finished):
+        todo = [root] if label[root] < 0 else []
+        while todo:
+            k = todo.pop()
+            if label[k] < 0:
+                label[k] = root
+                todo += predecessors[k]
+    return label
 
 
 def management_order(n: int, references: list[tuple[int, int]]) -> list[int]:

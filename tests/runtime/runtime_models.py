@@ -574,3 +574,30 @@ class PyReceiveFirstModel(PyLoihiProcessModel):
         message = self.into.recv()
         self.got += 1
         self.out.send(message)
+
+
+class Unwinding(AbstractProcess):
+    """Member of a ring that notes the time step in which its handler is unwound."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.into = InPort((1,))
+        self.out = OutPort((1,))
+
+
+@model_of(Unwinding)
+class PyUnwindingModel(PyLoihiProcessModel):
+    into = LavaPyType(PyInPort.VEC_DENSE, int)
+    out = LavaPyType(PyOutPort.VEC_DENSE, int)
+    min_delay = 1
+
+    def run_spk(self):
+        self.out.send(np.array([1]))
+        received = False
+        try:
+            self.into.recv()
+            received = True
+        finally:
+            if not received:
+                with open(self.proc_params["log"], "w") as log:
+                    log.write(str(self.time_step))
