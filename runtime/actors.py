@@ -57,7 +57,7 @@ def build_actors(plan: Plan, part: int) -> list[Actor]:
         if where == part:
             try:
                 actors.append(Actor(number, spec, _build_model(spec)))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise BuildError(spec.name) from error
     return actors
 
@@ -67,7 +67,7 @@ def finish(actors: list[Actor]) -> None:
     for actor in actors:
         try:
             actor.model.on_build()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BuildError(actor.name) from error
 
 

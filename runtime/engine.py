@@ -124,7 +124,7 @@ class Engine:
         self._pre = [a for a in management if overrides(type(a.model), "pre_guard")]
         self._post = [a for a in management if overrides(type(a.model), "post_guard")]
         self._learners = [a for a in self.actors if overrides(type(a.model), "lrn_guard")]
-        self._guarded = [a.model for a in self.actors if a in self._learners or a in self._post]
+        self._guarded = [a for a in self.actors if a in self._learners or a in self._post]
         owners = {by_number[r.owner] for r in self.plan.references if r.owner in by_number}
         self._owners = frozenset(id(a) for a in owners)
 
@@ -140,10 +140,21 @@ class Engine:
                 model.time_step = step
             return self._spikers
         if phase is Phase.LRN:
-            return [(a, a.model.run_lrn) for a in self._learners if a.model.lrn_guard()]
+            return [(a, a.model.run_lrn) for a in self._willing(self._learners, "lrn_guard")]
         if phase is Phase.PRE_MGMT:
-            return self._manage([(a, a.model.run_pre_mgmt) for a in self._pre if a.model.pre_guard()])
-        return self._manage([(a, a.model.run_post_mgmt) for a in self._post if a.model.post_guard()])
+            return self._manage([(a, a.model.run_pre_mgmt) for a in self._willing(self._pre, "pre_guard")])
+        return self._manage([(a, a.model.run_post_mgmt) for a in self._willing(self._post, "post_guard")])
+
+    def _willing(self, actors: list[Actor], guard: str) -> list[Actor]:
+        """Return the actors whose guard is true; a guard that raises has failed like a handler."""
+        willing = []
+        for actor in actors:
+            try:
+                if getattr(actor.model, guard)():
+                    willing.append(actor)
+            except (Exception, SystemExit) as error:
+                self.scheduler.failures.append((actor, error))
+        return willing
 
     def _manage(self, calls: list[Call]) -> list[Call]:
         """Make readers of a Var wait for the handler of its owner."""
@@ -180,24 +191,28 @@ class Engine:
                     model._wishes.clear()
             excluded = set(asked)
             wishing[:] = [m for m in asked.values() if m._wishes]
-            asking = [m for m in self._guarded if id(m) not in excluded]
+            asking = [a for a in self._guarded if id(a.model) not in excluded]
         else:
             asking = self._guarded
             excluded = set()
         phase = self.phase
         if phase is Phase.SPK:
-            for model in asking:
-                if model.lrn_guard():
-                    needs |= PRE if model.pre_guard() else LRN
-                elif model.post_guard():
-                    needs |= POST
+            for actor in asking:
+                model = actor.model
+                try:
+                    if model.lrn_guard():
+                        needs |= PRE if model.pre_guard() else LRN
+                    elif model.post_guard():
+                        needs |= POST
+                except (Exception, SystemExit) as error:
+                    self.scheduler.failures.append((actor, error))
         elif phase is Phase.PRE_MGMT:
             # every actor that does not ask for pause or stop asks for learning
             if len(excluded) < len(self.actors):
                 needs |= LRN
         elif phase is Phase.LRN:
             for actor in self._post:
-                if id(actor.model) not in excluded and actor.model.post_guard():
+                if id(actor.model) not in excluded and self._willing([actor], "post_guard"):
                     needs |= POST
                     break
         return needs
@@ -205,7 +220,10 @@ class Engine:
     def _apply_writes(self) -> None:
         written, self.written = self.written, []
         for reference in sorted(dict.fromkeys(written), key=lambda r: r.number):
-            reference.apply()
+            try:
+                reference.apply()
+            except (Exception, SystemExit) as error:  # the value does not fit, or the owner refuses it
+                self.scheduler.failures.append((reference.reader, error))
 
     def quiet(self) -> bool:
         """Apply waiting writes when all reads are done; return whether that let anybody go on."""
@@ -230,6 +248,8 @@ class Engine:
             if self.scheduler.failures:
                 return None
             needs = self.end()
+            if self.scheduler.failures:
+                return None
             sequencer.add(needs if exchange is None else exchange(needs))
         phase = sequencer.next()
         if phase is None:

@@ -76,8 +76,8 @@ class ForkServer:
         selector = selectors.DefaultSelector()
         selector.register(self._channel, selectors.EVENT_READ)
         selector.register(wake_reader, selectors.EVENT_READ)
-        self._tell(["ready"])
         try:
+            self._tell(["ready"])
             while True:
                 for key, _ in selector.select():
                     if key.fileobj is self._channel:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lahar.compiler.plan import Plan
-from lahar.processes.errors import DeadlockError
+from lahar.processes.errors import LaharError, LocalProtocolError, StateError
 
 from .actors import BuildError
 from .engine import Engine, build_failure
@@ -48,18 +52,23 @@ class InlineNetwork:
         # set here and never in the thread, so that a halt cannot be overwritten
         self.engine.sequencer.limit = _ENDLESS if steps is None else self.step + steps
         if blocking:
-            self._run()
+            with _end_step_on_interrupt(self):
+                self._run()
         else:
             self._thread = threading.Thread(target=self._run, name="lahar-inline", daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
         engine = self.engine
-        error = None
+        error: LaharError | None = None
         try:
             engine.run()
-        except DeadlockError as deadlock:
-            error = deadlock
+        except LaharError as broken:
+            error = broken
+        except KeyboardInterrupt:
+            error = StateError(f"The run was interrupted in the middle of time step {self.step}.")
+        except Exception as bug:  # of Lahar itself: the user must see it, and where
+            error = LocalProtocolError(f"the engine failed: {''.join(traceback.format_exception(bug))}")
         self._outcome = Outcome(self.step, engine.sequencer.take_wish(), engine.take_failures(), error)
 
     def join(self, timeout: float | None = None) -> Outcome | None:
@@ -99,6 +108,34 @@ class InlineNetwork:
             self.halt()
             self._thread.join()
         self._engine = None
+
+
+@contextmanager
+def _end_step_on_interrupt(network: InlineNetwork) -> Iterator[None]:
+    """Let Ctrl-C end the run with the present time step, so that the network remains usable.
+
+    A second Ctrl-C interrupts the model itself, which fails the run and says where it was.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    interrupted = False
+
+    def halt(*_: object) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+        network.halt()
+
+    signal.signal(signal.SIGINT, halt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _copy(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import selectors
 import shutil
 import socket
@@ -36,10 +37,10 @@ class Launcher:
     """
 
     def __init__(self) -> None:
-        self.directory = tempfile.mkdtemp(prefix="lahar-")
+        name = f"lahar-{secrets.token_hex(6)}"
+        self.directory = os.path.join(tempfile.gettempdir(), name)
         if len(self.directory) > _LONGEST:
-            os.rmdir(self.directory)
-            self.directory = tempfile.mkdtemp(prefix="lahar-", dir="/tmp")
+            self.directory = os.path.join("/tmp", name)
         self._unpacker = msgpack.Unpacker()
         self._networks = 0
         self._release = socket.socketpair()
@@ -57,10 +58,20 @@ class Launcher:
         )
         theirs.close()
         self._socket = ours
+        # made when somebody else knows of it: should the host be killed now, the fork server removes it
+        try:
+            os.mkdir(self.directory, 0o700)
+        except OSError:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
 
     def new_directory(self) -> str:
         """Make a directory for the sockets of one network."""
@@ -177,8 +188,11 @@ class WorkerPool:
         pool = cls._active
         if pool is not None:
             with pool._lock:
-                if pool._idle:
-                    return pool._idle.pop()
+                while pool._idle:
+                    launcher = pool._idle.pop()
+                    if launcher.alive:
+                        return launcher
+                    launcher.close()
         return Launcher()
 
     @classmethod

@@ -16,6 +16,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from typing import Any
 
 import cloudpickle
@@ -67,7 +68,9 @@ class LocalNetwork:
         self._error: LaharError | None = None
         self._quiet: set[int] = set()  # workers that have given up their run
         self._deadline: float | None = None
+        self._settling: list[Future[None]] = []  # whoever waits until a failure has been gathered
         self._closing = False
+        self._directory = ""
         self._secret = secrets.token_bytes(SECRET_BYTES)
         self._seal = seal(CONTROL, 0, self._secret)
         self._bell_lock = threading.Lock()
@@ -141,6 +144,9 @@ class LocalNetwork:
         return counts
 
     def _answering(self) -> list[int]:
+        """Return the workers that can be asked; after a failure, when they have had time to give up."""
+        with suppress(WorkerDiedError):
+            self._tell("settle").result()
         failed = self._protocol.state is sp.State.FAILED
         return [k for k in self._pids if k not in self._gone and (not failed or k in self._quiet)]
 
@@ -198,7 +204,8 @@ class LocalNetwork:
             if watch.ident is not None:
                 watch.join()
             self._close_sockets()
-            shutil.rmtree(self._directory, ignore_errors=True)
+            if self._directory:
+                shutil.rmtree(self._directory, ignore_errors=True)
             WorkerPool.give_back(self._launcher, healthy)
 
     def _watch_launcher(self) -> None:
@@ -249,6 +256,7 @@ class LocalNetwork:
                 self._take_answer(worker, message)
                 return
             case m.Hello():
+                self._pids[worker] = message.pid  # the fork server may say it later
                 outlet = open_socket(self._context, zmq.PUSH)
                 outlet.connect(message.address)
                 self._outlets[worker] = outlet
@@ -318,6 +326,11 @@ class LocalNetwork:
             if command == "close":
                 self._closing = True
                 answer.set_result(None)
+            elif command == "settle":
+                if self._deadline is None:
+                    answer.set_result(None)
+                else:
+                    self._settling.append(answer)
             elif command[0] == "launcher" if isinstance(command, tuple) else False:
                 self._take_launcher(command[1])
             elif command[0] == "lost" if isinstance(command, tuple) else False:
@@ -343,6 +356,10 @@ class LocalNetwork:
         verb, worker = command[0], command[1]
         if worker in self._gone:
             answer.set_exception(WorkerDiedError(self._death_message(worker, self._gone[worker])))
+            return
+        if verb == "set" and self._protocol.state is sp.State.FAILED:
+            self._note_death()
+            answer.set_exception(self._error)
             return
         request = self._next_request
         self._next_request += 1
@@ -387,11 +404,18 @@ class LocalNetwork:
         return len(self._quiet) >= self._plan.partitions
 
     def _report_failure(self) -> None:
+        self._note_death()
+        error = None if self._failures else self._error
+        self._resolve(Outcome(self._protocol.step, failures=list(self._failures), error=error))
+        for answer in self._settling:
+            answer.set_result(None)
+        self._settling.clear()
+
+    def _note_death(self) -> None:
+        """Unless something else has failed first, the reason is the first worker that died."""
         if self._error is None and self._gone:
             worker, how = next(iter(self._gone.items()))
             self._error = WorkerDiedError(self._death_message(worker, how))
-        error = None if self._failures else self._error
-        self._resolve(Outcome(self._protocol.step, failures=list(self._failures), error=error))
 
     def _break(self, error: LaharError) -> None:
         self._error = self._error or error
@@ -403,9 +427,10 @@ class LocalNetwork:
                 future.set_result(outcome)
 
     def _fail_requests(self) -> None:
-        for _, answer in self._requests.values():
+        for answer in (*self._settling, *(answer for _, answer in self._requests.values())):
             if not answer.done():
                 answer.set_exception(WorkerDiedError("The network was closed."))
+        self._settling.clear()
         self._requests.clear()
 
     def _wait_for_close(self) -> None:

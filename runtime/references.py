@@ -42,7 +42,7 @@ class Reference:
     ) -> None:
         self.number = number
         self._engine = engine
-        self._reader = reader
+        self.reader = reader
         self._port = port
         self._owner = owner
         self._var = var
@@ -56,7 +56,7 @@ class Reference:
         return f"{self._owner.name}.{self._var}"
 
     def _check_phase(self, operation: str) -> None:
-        phase = self._reader.model.phase
+        phase = self.reader.model.phase
         if phase not in _MANAGEMENT:
             raise StateError(
                 f"'{self._port}'.{operation}() of Var '{self._target}' in phase {phase.name}: Vars of other "

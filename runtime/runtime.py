@@ -155,18 +155,23 @@ class Runtime:
 
     def pause(self) -> None:
         """End the run after a time step that is the same for every actor."""
+        self._halt()
+        with self._lock:
+            self._halt()  # a run that another thread has begun meanwhile
+            self.wait()
+
+    def _halt(self) -> None:
         if self._is_running:
             self._network.halt()
-        self.wait()
 
     def stop(self) -> None:
         """End the run and the network; Vars stay readable."""
         if self._closed or self._network is None:
             return
-        if self._is_running:
-            self._network.halt()
+        self._halt()
         with self._lock:
             try:
+                self._halt()
                 self.wait()
             finally:
                 if not self._closed:

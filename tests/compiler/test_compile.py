@@ -138,11 +138,14 @@ def test_the_capacity_is_a_positive_integer(size):
         compile(LIF(shape=(1,)), inline(), {"pypy_channel_size": size})
 
 
-def test_unknown_options_are_named():
+def test_options_that_do_nothing_are_named():
     given = {"use_watchdog": True, "chanel_size": 3}
-    with pytest.warns(LaharWarning, match="unknown option 'chanel_size'") as caught:
+    with pytest.warns(LaharWarning) as caught:
         compile(LIF(shape=(1,)), inline(), given)
-    assert len(caught) == 1
+    assert [str(warning.message) for warning in caught] == [
+        "compile_config: option 'use_watchdog' has no effect.",
+        "compile_config: option 'chanel_size' is unknown.",
+    ]
     assert given == {"use_watchdog": True, "chanel_size": 3}
 
 
@@ -475,6 +478,12 @@ def test_sub_processes_are_not_made_anew_by_every_compilation():
     before = nest.procs.pair
     compile(nest, inline())
     assert nest.procs.pair is before
+
+
+def test_a_sub_process_stands_for_the_whole_network():
+    src, nest, _ = nested()
+    everything = process_names(compile(src, inline()))
+    assert process_names(compile(nest.procs.pair.procs.first, inline())) == everything
 
 
 class Flat(PyLoihiProcessModel):

@@ -221,6 +221,7 @@ def test_process_parameters_read_like_a_dict():
     assert "c" not in parameters
     assert list(parameters) == list(parameters.keys()) == ["a", "b"]
     assert len(parameters) == 2
+    assert repr(parameters) == "ProcessParameters({'a': 1, 'b': None})"
     assert parameters.get("b", 5) is None
     assert parameters.get("c", 5) == 5
     with pytest.raises(KeyError):
@@ -299,6 +300,12 @@ def test_an_unknown_member_is_named_with_a_near_one():
     with pytest.raises(MemberError, match=r"'it' has no member 'alfa' in vars\. Did you mean 'alpha'\?"):
         process.vars.alfa  # noqa: B018
     assert not hasattr(process.vars, "alfa")
+
+
+def test_private_names_are_plain_attribute_errors():
+    with pytest.raises(AttributeError, match=r"^_lava$"):
+        Everything().vars._lava  # noqa: B018
+    assert not hasattr(Everything().vars, "__array__")
 
 
 def test_an_unknown_member_lists_what_there_is():
@@ -555,6 +562,14 @@ def test_a_running_network_says_that_it_runs():
             source.run(RunSteps(1))
     finally:
         source.stop()
+
+
+def test_a_run_that_does_not_block_is_waited_for():
+    source, _, sink = chain()
+    source.run(RunSteps(4, blocking=False), inline())
+    sink.wait()
+    assert sink.data.get()[0].tolist() == [0, 0, 1, 2]
+    source.stop()
 
 
 @pytest.mark.parametrize("condition", [3, None, RunSteps])

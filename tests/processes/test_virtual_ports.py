@@ -453,6 +453,14 @@ def test_user_made_virtual_ports(behind):
     assert np.array_equal(received(sink), np.roll(GRID.T if behind == "virtual" else GRID, 1))
 
 
+def test_user_made_virtual_ports_are_checked_unless_told_otherwise(box):
+    with pytest.raises(ShapeError, match=r"'box\.o' of shape \(2, 3\)"):
+        box.o._connect_forward([Roll((3, 2))], AbstractVirtualPort)
+    with pytest.raises(PortError, match="takes AbstractVirtualPort, not InPort"):
+        box.o._connect_forward([Box().i], AbstractVirtualPort)
+    assert box.o.out_connections == []
+
+
 def test_user_made_virtual_ports_in_references():
     owner, reader = Box(), Doubler((2, 3))
     roll = Roll((2, 3))

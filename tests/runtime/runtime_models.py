@@ -451,7 +451,7 @@ class PyReaderModel(PyLoihiProcessModel):
                 self.seen[self.n[0]] = self.ref.read()
                 self.n += 1
             elif letter == "w":
-                self.ref.write(np.full(self.ref.shape, self.proc_params["value"] + self.time_step))
+                self.ref.write(np.full(self.ref.shape, self.proc_params["value"] + 10 * self.time_step))
             else:
                 self.ref.wait()
 
@@ -496,6 +496,23 @@ class PyPeepingModel(PyLoihiProcessModel):
 
     def run_post_mgmt(self):
         self.v[:] = self.ref.read()
+
+
+class Refusing(AbstractProcess):
+    """Refuses values of `v` above `above`."""
+
+    def __init__(self, *, above, **kwargs):
+        super().__init__(above=above, **kwargs)
+        self.v = Var((1,), 0)
+
+
+@model_of(Refusing)
+class PyRefusingModel(PyLoihiProcessModel):
+    v = LavaPyType(np.ndarray, int)
+
+    def on_var_update(self):
+        if self.v[0] > self.proc_params["above"]:
+            raise OverflowError(f"the owner refuses {self.v[0]}")
 
 
 # --- traffic --------------------------------------------------------------------------------------

@@ -21,10 +21,10 @@ from lahar.runtime import RunContinuous, RunSteps
 PROMPT = 2.0  # seconds within which a death must be noticed
 
 
-def failing(setup, script, guards="", **second):
-    """Return a ring of two; the first obeys `script`, the second waits for it."""
+def failing(setup, script, guards="", second=None):
+    """Return a ring of two; the first obeys `script`, the other `second`, and waits for the first."""
     first = rm.Scripted(name="first", guards=guards, script=script)
-    other = rm.Scripted(name="second", guards=guards, **second)
+    other = rm.Scripted(name="second", guards=guards, script=second)
     rm.ring(first, other)
     return first, other, config(setup)
 
@@ -106,7 +106,7 @@ def test_an_exception_while_models_are_built(setup, place, action):
 @pytest.mark.usefixtures("pool")
 @every_setup
 def test_exceptions_of_several_models_while_building_are_both_told_or_one(setup):
-    first, second, cfg = failing(setup, {("build", 0): rm.fail}, script={("build", 0): rm.fail})
+    first, second, cfg = failing(setup, {("build", 0): rm.fail}, second={("build", 0): rm.fail})
     error = caught(first, cfg)
     assert error.phase == "build"
     assert error.process in ("first", "second")
@@ -135,7 +135,7 @@ def test_two_of_three_models_fail_in_one_phase(setup, phase):
 @every_setup
 def test_two_models_of_one_worker_fail_in_one_phase(setup):
     script = {("SPK", 3): rm.fail}
-    first, _, cfg = failing(setup, script, script=script)
+    first, _, cfg = failing(setup, script, second=script)
     error = caught(first, config("local-1-elastic") if "2" in setup else cfg)
     assert str(error).startswith("2 Exception(s) occurred")
     assert error.time_step == 3
@@ -241,15 +241,15 @@ def test_an_exception_that_interrupts_a_wait_runs_finally_clauses(setup, short_d
 @pytest.mark.usefixtures("pool")
 @every_setup
 def test_a_reference_that_cannot_write_fails_the_run_like_a_model(setup):
-    owner = rm.Owner(name="owner")
-    writer = rm.Reader(name="writer", action="w")
-    writer.ref.connect_var(owner.text)
+    owner = rm.Refusing(name="owner", above=29)
+    writer = rm.Reader(name="writer", action="rw", shape=(1,), phase="POST_MGMT")
+    writer.ref.connect_var(owner.v)
     cfg = config(setup) if setup == "inline" else config(setup, partitions=1)
-    with pytest.raises(Exception, match=r"owner\.text") as info:
-        writer.run(RunSteps(3), run_cfg=cfg)
-    assert isinstance(info.value, (ModelError, ValueError))
-    assert writer.runtime is None or writer.runtime.is_closed
-    writer.stop()
+    error = caught(writer, cfg)
+    assert (error.process, error.phase, error.time_step) == ("writer", "POST_MGMT", 3)
+    assert isinstance(error.__cause__, OverflowError)
+    assert "the owner refuses 30" in str(error)
+    assert owner.v.get() == 30
 
 
 # --- workers that die ---------------------------------------------------------------------------------

@@ -1,0 +1,130 @@
+"""Connections of a flattened network: channels and references between its processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lahar.processes.errors import CompileError, DtypeError
+from lahar.processes.ports import AbstractPort, InPort, RefPort, VarPort
+
+from .graph import Network
+from .plan import ChannelSpec, PortSpec, ProcessSpec, ReferenceSpec
+
+
+def _leaf_index(end: AbstractPort, port: AbstractPort, index: dict[int, int]) -> int:
+    """Return the number of the process at the other end of a path from `port`."""
+    process: Any = end.process
+    if process is None or id(process) not in index:
+        name = end.path if process is not None else "a port without Process"
+        raise CompileError(
+            f"'{port.path}' is connected with '{name}', which has no counterpart inside its hierarchical Process. "
+            "Connect it with a port of a sub process, and make that sub process an attribute of the SubProcessModel."
+        )
+    return index[id(process)]
+
+
+def find_channels(
+    network: Network, specs: list[ProcessSpec], index: dict[int, int], capacity: int
+) -> list[ChannelSpec]:
+    """Make one channel per path, ordered per InPort by the order of connect() calls."""
+    for leaf, _ in network.leaves:
+        for port in leaf.out_ports:
+            for end, _ in port.forward_paths():
+                if isinstance(end, InPort):  # an OutPort of a parent may be left unconnected
+                    _leaf_index(end, port, index)
+    channels: list[ChannelSpec] = []
+    for k, (leaf, _) in enumerate(network.leaves):
+        for port in leaf.in_ports:
+            receiver = next(p for p in specs[k].in_ports if p.name == port.name)
+            for start, virtual in port.backward_paths():
+                if isinstance(start, InPort):  # of a parent, which may be left unconnected
+                    continue
+                source = _leaf_index(start, port, index), start.name
+                sender = next(p for p in specs[source[0]].out_ports if p.name == start.name)
+                _check_dtypes(specs, source, sender, (k, port.name), receiver)
+                channels.append(
+                    ChannelSpec(
+                        id=len(channels),
+                        source=source,
+                        destination=(k, port.name),
+                        shape=sender.shape,
+                        dtype=sender.dtype,
+                        capacity=capacity,
+                        transforms=tuple(v.get_transform_func_fwd() for v in virtual),
+                        delay=specs[source[0]].model.min_delay + specs[k].model.min_delay,
+                    )
+                )
+    return channels
+
+
+def _check_dtypes(
+    specs: list[ProcessSpec],
+    source: tuple[int, str],
+    sender: PortSpec,
+    target: tuple[int, str],
+    receiver: PortSpec,
+) -> None:
+    """Refuse messages that the receiving model cannot have been written for."""
+    ranks = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+    sent, wanted = np.dtype(sender.dtype), np.dtype(receiver.dtype)
+    if sent.kind not in ranks or wanted.kind not in ranks:
+        raise DtypeError(f"Ports carry numbers only, not {sent} or {wanted}.")
+    if wanted.kind != "b" and ranks[sent.kind] > ranks[wanted.kind]:
+        a, b = specs[source[0]], specs[target[0]]
+        raise DtypeError(
+            f"'{a.name}.{source[1]}' sends {sent} (model {a.model.__name__}), but '{b.name}.{target[1]}' is "
+            f"declared {wanted} (model {b.model.__name__}), which cannot hold it. Select models of one kind "
+            "(select_tag='floating_pt' or 'fixed_pt') or declare the in-port with the wider dtype."
+        )
+
+
+def find_references(network: Network, index: dict[int, int]) -> list[ReferenceSpec]:
+    for process in (*(leaf for leaf, _ in network.leaves), *network.parents):
+        for port in process.var_ports:
+            for start, _ in port.backward_paths():
+                if isinstance(start, RefPort):  # a VarPort of a parent may be left unconnected
+                    _leaf_index(start, port, index)
+    references: list[ReferenceSpec] = []
+    for k, (leaf, _) in enumerate(network.leaves):
+        for port in leaf.ref_ports:
+            for target, virtual in port.forward_paths():
+                if not isinstance(target, VarPort):
+                    continue
+                var = target.var
+                while var.aliased_var is not None:
+                    var = var.aliased_var
+                owner: Any = var.process
+                if owner is None or id(owner) not in index:
+                    raise CompileError(
+                        f"'{port.path}' refers to Var '{target.var.path}' of a hierarchical Process that aliases no "
+                        "Var of a sub process. Alias it in the SubProcessModel."
+                    )
+                references.append(
+                    ReferenceSpec(
+                        id=len(references),
+                        port=(k, port.name),
+                        owner=index[id(owner)],
+                        var=var.name,
+                        forward=tuple(v.get_transform_func_fwd() for v in virtual),
+                        backward=tuple(v.get_transform_func_bwd() for v in reversed(virtual)),
+                    )
+                )
+    return references
+
+
+def reorder(
+    order: list[int], specs: list[ProcessSpec], channels: list[ChannelSpec], references: list[ReferenceSpec]
+) -> tuple[list[ProcessSpec], list[ChannelSpec], list[ReferenceSpec]]:
+    from dataclasses import replace
+
+    new = {old: k for k, old in enumerate(order)}
+    moved_channels = [
+        replace(
+            c, source=(new[c.source[0]], c.source[1]), destination=(new[c.destination[0]], c.destination[1])
+        )
+        for c in channels
+    ]
+    moved_references = [replace(r, port=(new[r.port[0]], r.port[1]), owner=new[r.owner]) for r in references]
+    return [specs[k] for k in order], moved_channels, moved_references
