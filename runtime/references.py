@@ -26,7 +26,7 @@ class Reference:
     """What a RefPort holds: reads at once, writes at the end of the phase.
 
     In each management phase all reads come first (each after the owner's own handler), then all writes
-    in the order in which the RefPorts were connected. That order is the same for every schedule.
+    in the order in which their processes were created. That order is the same for every schedule.
     """
 
     def __init__(

@@ -1,0 +1,153 @@
+"""RefPorts: when a read sees what, and in which order writes take effect."""
+
+import numpy as np
+import pytest
+
+from lahar.processes import AbstractProcess, RefPort, Var, VarPort
+from lahar.processes.errors import DeadlockError, ModelError, PlacementError, StateError
+from lahar.processes.model import (
+    CPU,
+    LavaPyType,
+    LoihiProtocol,
+    PyLoihiProcessModel,
+    PyRefPort,
+    PyVarPort,
+    implements,
+    requires,
+)
+from lahar.runtime import Loihi2SimCfg, RunSteps
+
+WAYS = [{"launcher": "inline"}, {"partitions": 1}]
+
+
+class Cell(AbstractProcess):
+    """Reads `ref` into `seen`, then counts `x` up, then writes `value` if it is not None; all in POST_MGMT."""
+
+    def __init__(self, *, value=None, wait=False, at="post", **kwargs):
+        super().__init__(value=value, wait=wait, at=at, **kwargs)
+        self.ref = RefPort((2,))
+        self.x = Var((2,), 0)
+        self.seen = Var((2,), -1)
+        self.door = VarPort(self.x)
+
+
+@implements(proc=Cell, protocol=LoihiProtocol)
+@requires(CPU)
+class CellModel(PyLoihiProcessModel):
+    ref: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+    door: PyVarPort = LavaPyType(PyVarPort.VEC_DENSE, int)
+    x: np.ndarray = LavaPyType(np.ndarray, int)
+    seen: np.ndarray = LavaPyType(np.ndarray, float)
+
+    def run_spk(self):
+        if self.proc_params["at"] == "spk":
+            self.ref.read()
+
+    def post_guard(self):
+        return True
+
+    def run_post_mgmt(self):
+        self.seen[:] = self.ref.read()
+        self.x += 1
+        value = self.proc_params["value"]
+        if value is not None:
+            self.ref.write(np.full(2, value))
+            if self.proc_params["wait"]:
+                self.ref.wait()
+                self.seen[:] = self.ref.read()
+
+
+def run(process, steps, **options):
+    process.run(RunSteps(steps), Loihi2SimCfg(**options))
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize("reader_first", [True, False])
+def test_a_read_sees_the_owner_after_its_own_handler(options, reader_first):
+    cells = [Cell(), Cell()]
+    reader, owner = cells if reader_first else cells[::-1]
+    reader.ref.connect_var(owner.x)
+    run(reader, 3, **options)
+    assert reader.seen.get().tolist() == [3, 3]
+    reader.stop()
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_a_chain_of_reads_resolves_in_order(options):
+    a, b, c = Cell(), Cell(), Cell()
+    a.ref.connect_var(b.seen)
+    b.ref.connect_var(c.x)
+    run(a, 4, **options)
+    assert a.seen.get().tolist() == b.seen.get().tolist() == [4, 4]
+    a.stop()
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_of_several_writes_in_a_phase_the_one_of_the_last_process_holds(options, order):
+    owner = Cell()
+    writers = [Cell(value=10 * k) for k in order]
+    for writer in reversed(writers):  # creation order counts, not that of connect
+        writer.ref.connect(owner.door)
+    run(owner, 1, **options)
+    assert owner.x.get().tolist() == [10 * order[-1]] * 2
+    owner.stop()
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_writes_take_effect_after_all_reads_and_keep_the_dtype(options):
+    owner, writer, reader = Cell(), Cell(value=7.9), Cell()
+    writer.ref.connect_var(owner.x)
+    reader.ref.connect_var(owner.x)
+    run(owner, 1, **options)
+    assert reader.seen.get().tolist() == [1, 1]
+    assert owner.x.get().tolist() == [7, 7]
+    assert owner.x.get().dtype == np.int64
+    run(owner, 1)
+    assert reader.seen.get().tolist() == [8, 8]
+    owner.stop()
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_after_wait_the_writer_reads_what_it_wrote(options):
+    owner, writer = Cell(), Cell(value=5, wait=True)
+    writer.ref.connect_var(owner.x)
+    run(owner, 1, **options)
+    assert writer.seen.get().tolist() == [5, 5]
+    owner.stop()
+
+
+def test_an_unconnected_refport_reads_zeros():
+    cell = Cell(value=3)
+    run(cell, 1, launcher="inline")
+    assert cell.seen.get().tolist() == [0, 0]
+    cell.stop()
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_a_read_in_the_spiking_phase_is_refused(options):
+    owner, reader = Cell(), Cell(at="spk", name="reader")
+    reader.ref.connect_var(owner.x)
+    with pytest.raises(ModelError, match=r"'reader\.ref'\.read\(\) of Var '.*\.x' in phase SPK") as caught:
+        run(owner, 1, **options)
+    assert isinstance(caught.value.__cause__, StateError)
+    owner.stop()
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_processes_that_read_each_other_in_one_phase_are_reported(options):
+    a, b = Cell(name="a"), Cell(name="b")
+    a.ref.connect_var(b.x)
+    b.ref.connect_var(a.x)
+    with pytest.raises(DeadlockError, match="refer to each other's Vars in the same phase"):
+        run(a, 1, **options)
+    a.stop()
+
+
+def test_coupled_processes_cannot_be_placed_apart():
+    owner, reader = Cell(name="owner"), Cell(name="reader")
+    reader.ref.connect_var(owner.x)
+    with pytest.raises(PlacementError, match="coupled by a RefPort") as caught:
+        owner.compile(Loihi2SimCfg(partitions=2, placement={owner: 0, reader: 1}))
+    assert "'owner' in 0" in str(caught.value)
+    assert "'reader' in 1" in str(caught.value)
