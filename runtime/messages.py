@@ -82,7 +82,9 @@ class Ask(Message):
 
 @dataclass(frozen=True)
 class Abort(Message):
-    """Give up the run at once."""
+    """Give up the run: at once if `phase` is 0, else when this phase (see `Failed`) has been executed."""
+
+    phase: int
 
 
 @dataclass(frozen=True)
@@ -191,9 +193,14 @@ class Refused(Message):
 
 @dataclass(frozen=True)
 class Failed(Message):
-    """Models raised; the pickled list of failures (or one LaharError) is in the buffer."""
+    """Models raised; the pickled list of failures (or one LaharError) is in the buffer.
+
+    `phase` is the number of the phase, counted from the first of all (lockstep), or 0. Every worker gets to
+    the end of it, so that all exceptions raised in one phase are reported, whoever was the first.
+    """
 
     step: int
+    phase: int
     buffers: tuple[Any, ...]
 
 

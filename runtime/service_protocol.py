@@ -139,6 +139,7 @@ class ServiceProtocol:
         self._done = 0
         self._answered: set[int] = set()
         self._held: dict[int, int] = {}
+        self._agreed = False  # on the last step of the run: a further halt changes nothing
         self._wish = Need.NOTHING
         self._round = 0  # of asking everybody what it is doing
         self._conditions: dict[int, m.Condition] = {}
@@ -149,7 +150,8 @@ class ServiceProtocol:
     def tell(self, event: HostEvent) -> list[Action]:
         """Take an event from the host."""
         if isinstance(event, WorkerLost):
-            return self._break()
+            # workers that wait for the lost one to finish a phase must not wait any longer
+            return [ToAll(m.Abort(0))] if self.state is State.FAILED else self._break()
         if isinstance(event, HaltRun):
             return self._halt()
         if self.state is not State.IDLE:
@@ -157,11 +159,12 @@ class ServiceProtocol:
         if event.steps == 0:
             return [Ended(self._done, Need.NOTHING)]
         self._answered.clear()
+        self._agreed = False
         self.state = State.RUNNING
         return [ToAll(m.Grant(ENDLESS if event.steps is None else self._done + event.steps))]
 
     def _halt(self) -> list[Action]:
-        return self._hold() if self.state is State.RUNNING else []
+        return self._hold() if self.state is State.RUNNING and not self._agreed else []
 
     # --- workers --------------------------------------------------------------------------------
 
@@ -191,7 +194,7 @@ class ServiceProtocol:
         match message:
             case m.Failed():
                 self.step = max(self.step, message.step)
-                return self._break()
+                return self._break(message.phase)
             case m.Holding():
                 return self._holding(worker, message.step)
             case m.Wish():
@@ -249,7 +252,7 @@ class ServiceProtocol:
             return []
         self.step = max(self.step, *(b.step for b in waits))
         self.state = State.FAILED
-        return [ToAll(m.Abort()), Broken(explain(waits))]
+        return [ToAll(m.Abort(0)), Broken(explain(waits))]
 
     def _hold(self) -> list[Action]:
         self.state = State.HOLDING
@@ -262,11 +265,10 @@ class ServiceProtocol:
         if len(self._held) < len(self._all):
             return []
         self.state = State.RUNNING
+        self._agreed = True
         self._conditions_wanted = False  # what workers said before this grant does not count
         return [ToAll(m.Grant(max(self._held.values())))]
 
-    def _break(self) -> list[Action]:
-        if self.state is State.FAILED:
-            return []
+    def _break(self, phase: int = 0) -> list[Action]:
         self.state = State.FAILED
-        return [ToAll(m.Abort()), Broken()]
+        return [ToAll(m.Abort(phase)), Broken()]

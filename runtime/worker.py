@@ -76,6 +76,7 @@ class Worker:
         self._phases = 0  # phases finished, in lockstep
         self._marks: dict[int, list[int]] = {}  # what other workers ask for, by number of phase
         self._at_barrier: Any = None
+        self._last_phase = 0  # the one to give up after, in a network that has failed
         self._received: dict[int, int] = {}  # messages of other workers
         self._executing = False
         self._ended = False
@@ -164,10 +165,7 @@ class Worker:
                 case wp.Report():
                     self._report_condition(action.round)
                 case wp.GiveUp():
-                    self._todo = None
-                    if self._executing:
-                        raise Interrupted
-                    self._report_abort()
+                    self._give_up(action.phase)
                 case wp.End():
                     self._ended = True
                     if self._executing:
@@ -188,6 +186,15 @@ class Worker:
             )
         )
 
+    def _give_up(self, phase: int) -> None:
+        if phase > self._phases and (self._executing or self._todo is not None):
+            self._last_phase = phase  # others have finished all phases before it, so this worker can
+            return
+        self._todo = None
+        if self._executing:
+            raise Interrupted
+        self._report_abort()
+
     def _report_abort(self) -> None:
         self._send(m.Aborted(self._engine.sequencer.step if self._engine else 0))
 
@@ -206,7 +213,7 @@ class Worker:
             self._engine = Engine(plan, self._number, self._scheduler, self._make_outbox, self._make_inbox)
         except BuildError as error:
             assert plan is not None
-            self._feed(wp.ModelsFailed(0, pack_failures([build_failure(error, plan)])))
+            self._feed(wp.ModelsFailed(0, 0, pack_failures([build_failure(error, plan)])))
         except Exception as error:  # the plan does not unpickle: a module is missing in this process
             failure = Failure(
                 f"worker {self._number}",
@@ -217,7 +224,7 @@ class Worker:
                 _format(error),
                 error,
             )
-            self._feed(wp.ModelsFailed(0, pack_failures([failure])))
+            self._feed(wp.ModelsFailed(0, 0, pack_failures([failure])))
         else:
             self._feed(wp.ModelsBuilt())
 
@@ -276,7 +283,8 @@ class Worker:
         if failures or error is not None:
             engine.scheduler.abandon()
             report = pack_failures(failures) if failures else cloudpickle.dumps(error)
-            self._feed(wp.ModelsFailed(engine.sequencer.step, report))
+            phase = self._phases + 1 if self._lockstep else 0
+            self._feed(wp.ModelsFailed(engine.sequencer.step, phase, report))
             return False
         if self._protocol.state is wp.State.ABORTED:
             self._report_abort()
@@ -311,6 +319,8 @@ class Worker:
         frame = encode_mark(self._phases, needs)
         for peer in self._peers.values():
             peer.mark(frame)
+        if self._phases == self._last_phase:
+            raise Interrupted
         while len(self._marks.get(self._phases, ())) < len(self._peers):
             self._at_barrier = getcurrent()
             self._scheduler.block(Wait("worker", "barrier", "other workers"))
@@ -338,7 +348,8 @@ class Worker:
         engine = self._running
         if engine.quiet():
             return
-        if engine.scheduler.failures:
+        in_last_phase = self._last_phase == self._phases + 1 and self._at_barrier is None
+        if engine.scheduler.failures or in_last_phase:
             raise Interrupted
         if not self._peers:
             engine.check_deadlock()

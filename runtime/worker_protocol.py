@@ -58,6 +58,7 @@ class ModelsFailed:
     """Models raised; `report` is the pickled description."""
 
     step: int
+    phase: int
     report: Any
 
 
@@ -107,7 +108,9 @@ class Report:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Unwind what is being executed; answer `Aborted`."""
+    """Unwind what is being executed (once `phase` has been executed, if it is not 0); answer `Aborted`."""
+
+    phase: int
 
 
 @dataclass(frozen=True)
@@ -192,13 +195,13 @@ class WorkerProtocol:
             case StepsEnded() if before is State.RUNNING:
                 return [Send(m.Reached(event.step))]
             case ModelsFailed():
-                return [Send(m.Failed(event.step, (event.report,)))]
+                return [Send(m.Failed(event.step, event.phase, (event.report,)))]
             case m.Get() | m.Set() | m.Count():
                 return [Access(event)]
             case m.Ask():
                 return [Report(event.round)]
             case m.Abort():
-                return [GiveUp()]
+                return [GiveUp(event.phase)]
             case m.Shutdown():
                 return [End()]
         return []

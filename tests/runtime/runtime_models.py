@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from lahar.processes import AbstractProcess, InPort, OutPort, RefPort, Var
+from lahar.processes import AbstractProcess, InPort, OutPort, RefPort, Var, VarPort
 from lahar.processes.model import (
     CPU,
     LavaPyType,
@@ -19,6 +19,7 @@ from lahar.processes.model import (
     PyLoihiProcessModel,
     PyOutPort,
     PyRefPort,
+    PyVarPort,
     implements,
     requires,
 )
@@ -475,6 +476,21 @@ class PyReaderModel(PyLoihiProcessModel):
 
     def run_post_mgmt(self):
         self.use(Phase.POST_MGMT)
+
+
+class Grid(AbstractProcess):
+    """Holds a matrix."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.v = Var((2, 3), np.arange(6).reshape(2, 3))
+        self.door = VarPort(self.v)
+
+
+@model_of(Grid)
+class PyGridModel(PyLoihiProcessModel):
+    v = LavaPyType(np.ndarray, int)
+    door = LavaPyType(PyVarPort.VEC_DENSE, int)
 
 
 class Peeping(AbstractProcess):

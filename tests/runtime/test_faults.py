@@ -228,7 +228,7 @@ def test_recorded_data_survive_a_failure(setup):
 
 
 @pytest.mark.usefixtures("pool")
-@every_local_setup
+@pytest.mark.parametrize("setup", ["inline", "local-1-elastic", "local-2-lockstep"])
 def test_an_exception_that_interrupts_a_wait_runs_finally_clauses(setup, short_dir):
     """The second process waits for the first; its handler is unwound when the first fails."""
     first, second = rm.Scripted(name="first", script={("SPK", 3): rm.fail}), rm.Unwinding(name="second")

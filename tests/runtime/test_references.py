@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import runtime_models as rm
 
-from lahar.processes import AbstractProcess, RefPort, Var, VarPort
+from lahar.processes import AbstractProcess, Monitor, RefPort, Var, VarPort
 from lahar.processes.errors import DeadlockError, ModelError, PlacementError, StateError
 from lahar.processes.model import (
     CPU,
@@ -151,3 +152,109 @@ def test_coupled_processes_cannot_be_placed_apart():
         owner.compile(Loihi2SimCfg(partitions=2, placement={owner: 0, reader: 1}))
     assert "'owner' in 0" in str(caught.value)
     assert "'reader' in 1" in str(caught.value)
+
+
+# --- which phases, which Vars ---------------------------------------------------------------------------
+
+
+def owner_and(*actions, guards="post", var="v", options=None, steps=3, **reader_options):
+    """Run an Owner with one Reader per action string; return them."""
+    owner = rm.Owner(name="owner", guards=guards)
+    readers = [rm.Reader(name=f"r{k}", action=a, **reader_options) for k, a in enumerate(actions)]
+    for reader in readers:
+        reader.ref.connect_var(getattr(owner, var))
+    try:
+        run(owner, steps, **(options or {"launcher": "inline"}))
+    finally:
+        owner.stop()
+    return (owner, *readers)
+
+
+def seen(reader):
+    return reader.seen.get()[: int(reader.n.get()[0]), 0].tolist()
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize("phase", ["SPK", "LRN"])
+@pytest.mark.parametrize(("action", "verb"), [("r", "read"), ("w", "write"), ("q", "wait")])
+def test_references_are_refused_outside_of_management(options, phase, action, verb):
+    with pytest.raises(ModelError, match=rf"'r0\.ref'\.{verb}\(\) of Var 'owner\.v' in phase {phase}") as caught:
+        owner_and(action, phase=phase, options=options)
+    assert caught.value.time_step == 1
+    assert "run_pre_mgmt and run_post_mgmt only" in str(caught.value)
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_reads_in_pre_management(options):
+    owner, reader = owner_and("r", guards="pre lrn", phase="PRE_MGMT", options=options)
+    assert seen(reader) == [10, 20, 30]
+    assert owner.v.get().tolist() == [30, 30]
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_an_owner_without_a_handler_in_the_phase_can_be_read_at_once(options):
+    _, reader = owner_and("rr", guards="", options=options)
+    assert seen(reader) == [-1] * 6
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_a_write_without_wait_is_there_after_the_run(options):
+    owner, _ = owner_and("w", guards="", value=0.75, options=options)
+    assert owner.v.get().tolist() == [30, 30]
+    assert owner.v.get().dtype == np.int32
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_the_last_of_several_writes_of_one_port_holds_and_a_read_sees_it(options):
+    _, reader = owner_and("wwr", guards="", options=options)
+    assert seen(reader) == [10, 20, 30]
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_readers_of_a_phase_see_the_value_before_any_write(options):
+    _, first, writer, last = owner_and("r", "w", "r", guards="", options=options)
+    assert seen(first) == seen(last) == [-1, 10, 20]
+    assert seen(writer) == []
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_a_monitor_samples_before_writes_and_sees_them_in_the_next_step(options):
+    owner, writer, monitor = rm.Owner(guards=""), rm.Reader(action="w"), Monitor()
+    writer.ref.connect_var(owner.v)
+    monitor.probe(owner.v, 3)
+    run(owner, 3, **options)
+    owner.stop()
+    assert monitor.get_data()[owner.name]["v"][:, 0].tolist() == [-1, 10, 20]
+
+
+def test_what_was_read_belongs_to_the_reader():
+    _, reader = owner_and("rr", guards="")
+    assert not np.shares_memory(reader.seen.get(), reader.seen.get())
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_transforms_apply_backward_to_reads(options):
+    owner, reader = rm.Grid(name="owner"), rm.Reader(name="r", action="r", shape=(3, 2))
+    reader.ref.transpose(axes=(1, 0)).connect(owner.door)
+    run(owner, 1, **options)
+    assert reader.seen.get()[0].tolist() == np.arange(6).reshape(2, 3).T.tolist()
+    owner.stop()
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_a_text_cannot_be_read_through_a_reference(options):
+    with pytest.raises(ModelError, match=r"'owner\.text' is not numeric"):
+        owner_and("r", var="text", shape=(1,), options=options)
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_two_processes_that_wait_for_each_other_are_named(options):
+    a, b = rm.Peeping(name="a"), rm.Peeping(name="b")
+    a.ref.connect_var(b.v)
+    b.ref.connect_var(a.v)
+    with pytest.raises(DeadlockError) as caught:
+        run(a, 1, **options)
+    assert "a.ref waits in read() for b.v" in str(caught.value)
+    assert "b.ref waits in read() for a.v" in str(caught.value)
+    assert "phase POST_MGMT" in str(caught.value)
+    a.stop()

@@ -14,11 +14,10 @@ from lahar.runtime.service_protocol import ServiceProtocol, State
 MESSAGES = {
     m.Hello: m.Hello(17, "ipc://x"),
     m.Built: m.Built(),
-    m.PhaseDone: m.PhaseDone(0, 0, 0),
     m.Reached: m.Reached(3),
     m.Wish: m.Wish(3, int(Need.PAUSE)),
     m.Holding: m.Holding(3),
-    m.Failed: m.Failed(3, (b"",)),
+    m.Failed: m.Failed(3, 0, (b"",)),
     m.Aborted: m.Aborted(3),
 }
 # the messages a worker may send, by state; anything else is refused
@@ -26,13 +25,27 @@ LEGAL = {
     State.CONNECTING: {m.Hello},
     State.BUILDING: {m.Built, m.Failed},
     State.IDLE: set(),
-    State.LOCKSTEP: {m.PhaseDone, m.Failed},
     State.RUNNING: {m.Reached, m.Wish, m.Failed},
     State.HOLDING: {m.Holding, m.Reached, m.Wish, m.Failed},
     State.FAILED: set(MESSAGES),
 }
+#: may come in every state: hints and answers
+ANY_TIME = {m.Progress, m.Waiting, m.Condition}
+#: matched to requests by the shell
+ANSWERS = {m.Values, m.Counted, m.SetDone, m.Refused}
+OF_THE_SERVICE = {
+    m.Build: m.Build([], ()),
+    m.Grant: m.Grant(1),
+    m.Hold: m.Hold(),
+    m.Get: m.Get(0, []),
+    m.Set: m.Set(0, 0, [], ()),
+    m.Count: m.Count(0),
+    m.Ask: m.Ask(1),
+    m.Abort: m.Abort(0),
+    m.Shutdown: m.Shutdown(),
+}
 GRANT_ALL = sp.ToAll(m.Grant(sp.ENDLESS))
-ABORT = [sp.ToAll(m.Abort()), sp.Broken()]
+ABORT = [sp.ToAll(m.Abort(0)), sp.Broken()]
 
 
 def to_all(protocol, message):
@@ -41,10 +54,9 @@ def to_all(protocol, message):
     return protocol.receive(1, message)
 
 
-def in_state(state, sync="elastic"):
+def in_state(state):
     """Return a protocol with two workers in `state`."""
-    sync = "lockstep" if state is State.LOCKSTEP else sync
-    protocol = ServiceProtocol(2, sync)
+    protocol = ServiceProtocol(2)
     if state is State.FAILED:
         protocol.tell(sp.WorkerLost(0))
     elif state is not State.CONNECTING:
@@ -79,24 +91,15 @@ def test_the_table_of_the_module_is_the_one_tested_here():
     assert {state: set(kinds) for state, kinds in sp.EXPECTED.items()} == LEGAL
 
 
-@pytest.mark.parametrize("kind", [c for c in m.KINDS.values() if c not in MESSAGES])
+def test_every_kind_of_message_is_tested():
+    assert set(m.KINDS.values()) == {*MESSAGES, *OF_THE_SERVICE, *ANY_TIME, *ANSWERS}
+
+
+@pytest.mark.parametrize("kind", list(OF_THE_SERVICE))
 @pytest.mark.parametrize("state", list(State))
 def test_messages_of_the_service_itself_are_refused_from_workers(state, kind):
-    if kind is m.Progress or kind in (m.Values, m.Counted, m.SetDone, m.Refused):
-        pytest.skip("may come at any time; answers are matched by the shell")
-    message = {
-        m.Build: m.Build([], ()),
-        m.RunPhase: m.RunPhase(1, 1),
-        m.Grant: m.Grant(1),
-        m.Hold: m.Hold(),
-        m.Get: m.Get(0, []),
-        m.Set: m.Set(0, 0, [], ()),
-        m.Count: m.Count(0),
-        m.Abort: m.Abort(),
-        m.Shutdown: m.Shutdown(),
-    }[kind]
     with pytest.raises(RemoteProtocolError, match=kind.__name__):
-        in_state(state).receive(0, message)
+        in_state(state).receive(0, OF_THE_SERVICE[kind])
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -116,18 +119,25 @@ def test_a_run_begins_from_idle_only(state):
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_a_lost_worker_fails_the_network_once(state):
+def test_a_lost_worker_fails_the_network(state):
     protocol = in_state(state)
-    assert protocol.tell(sp.WorkerLost(1)) == ([] if state is State.FAILED else ABORT)
+    protocol.tell(sp.WorkerLost(1))
     assert protocol.state is State.FAILED
-    assert protocol.tell(sp.WorkerLost(0)) == []
 
 
-@pytest.mark.parametrize("state", [State.BUILDING, State.LOCKSTEP, State.RUNNING, State.HOLDING])
+@pytest.mark.parametrize("state", [s for s in State if s is not State.FAILED])
+def test_only_the_first_loss_is_news(state):
+    protocol = in_state(state)
+    assert protocol.tell(sp.WorkerLost(1)) == ABORT
+    # whoever waits for the lost worker to finish a phase must not wait any longer
+    assert protocol.tell(sp.WorkerLost(0)) == [sp.ToAll(m.Abort(0))]
+
+
+@pytest.mark.parametrize("state", [State.BUILDING, State.RUNNING, State.HOLDING])
 def test_a_failed_model_fails_the_network_once(state):
     protocol = in_state(state)
-    assert protocol.receive(0, m.Failed(5, (b"x",))) == ABORT
-    assert protocol.receive(1, m.Failed(5, (b"y",))) == []
+    assert protocol.receive(0, m.Failed(5, 0, (b"x",))) == ABORT
+    assert protocol.receive(1, m.Failed(5, 0, (b"y",))) == []
     assert protocol.receive(1, m.Aborted(8)) == []
     assert (protocol.state, protocol.step) == (State.FAILED, 8)
 
@@ -148,7 +158,7 @@ def test_halting_matters_only_while_steps_are_executed(state):
 
 
 def test_plans_are_sent_when_all_workers_have_said_hello():
-    protocol = ServiceProtocol(3, "elastic")
+    protocol = ServiceProtocol(3)
     assert protocol.receive(2, m.Hello(1, "a")) == []
     assert protocol.receive(0, m.Hello(2, "b")) == []
     assert protocol.receive(1, m.Hello(3, "c")) == [sp.SendPlans()]
@@ -162,7 +172,6 @@ def test_plans_are_sent_when_all_workers_have_said_hello():
     [
         (State.CONNECTING, m.Hello(1, "a")),
         (State.BUILDING, m.Built()),
-        (State.LOCKSTEP, m.PhaseDone(0, 0, 0)),
         (State.RUNNING, m.Reached(4)),
     ],
 )
@@ -173,54 +182,15 @@ def test_nobody_answers_twice(state, message):
         protocol.receive(0, message)
 
 
-# --- lockstep ---------------------------------------------------------------------------------------
+def test_workers_finish_the_phase_in_which_a_model_failed():
+    protocol = in_state(State.RUNNING)
+    assert protocol.receive(0, m.Failed(5, 17, (b"x",))) == [sp.ToAll(m.Abort(17)), sp.Broken()]
 
 
-def phase(phase, step):
-    return [sp.ToAll(m.RunPhase(int(phase), step))]
+# --- runs ------------------------------------------------------------------------------------------
 
 
-def done(needs=0):
-    return m.PhaseDone(0, 0, int(needs))
-
-
-def test_lockstep_phases_follow_the_wishes_of_any_worker():
-    protocol = in_state(State.IDLE, "lockstep")
-    assert protocol.tell(sp.Run(2)) == phase(Phase.SPK, 1)
-    assert (protocol.step, protocol.phase) == (1, Phase.SPK)
-    assert protocol.receive(0, done(Need.PRE)) == []
-    assert protocol.receive(1, done(Need.POST)) == phase(Phase.PRE_MGMT, 1)
-    assert to_all(protocol, done(Need.LRN)) == phase(Phase.LRN, 1)
-    assert to_all(protocol, done()) == phase(Phase.POST_MGMT, 1)
-    assert to_all(protocol, done()) == phase(Phase.SPK, 2)
-    assert to_all(protocol, done()) == [sp.Ended(2, Need.NOTHING)]
-    assert (protocol.state, protocol.step, protocol.phase) == (State.IDLE, 2, 0)
-
-
-def test_lockstep_halt_lets_the_time_step_finish_all_its_phases():
-    protocol = in_state(State.IDLE, "lockstep")
-    protocol.tell(sp.Run(None))
-    protocol.receive(0, done(Need.LRN))
-    assert protocol.tell(sp.HaltRun()) == []
-    assert protocol.receive(1, done()) == phase(Phase.LRN, 1)
-    assert to_all(protocol, done(Need.POST)) == phase(Phase.POST_MGMT, 1)
-    assert to_all(protocol, done()) == [sp.Ended(1, Need.NOTHING)]
-    assert protocol.tell(sp.Run(1)) == phase(Phase.SPK, 2)
-
-
-def test_lockstep_a_pause_of_one_worker_and_a_stop_of_another():
-    protocol = in_state(State.IDLE, "lockstep")
-    protocol.tell(sp.Run(5))
-    protocol.receive(0, done(Need.STOP))
-    assert protocol.receive(1, done(Need.PAUSE)) == [sp.Ended(1, Need.PAUSE)]
-    assert protocol.tell(sp.Run(5)) == [sp.Ended(1, Need.STOP)]
-    assert protocol.state is State.IDLE
-
-
-# --- elastic ------------------------------------------------------------------------------------------
-
-
-def test_elastic_run_to_its_end():
+def test_a_run_to_its_end():
     protocol = in_state(State.IDLE)
     assert protocol.tell(sp.Run(4)) == [sp.ToAll(m.Grant(4))]
     assert to_all(protocol, m.Reached(4)) == [sp.Ended(4, Need.NOTHING)]
@@ -228,11 +198,11 @@ def test_elastic_run_to_its_end():
     assert protocol.step == 4
 
 
-def test_elastic_endless_run():
+def test_endless_run():
     assert in_state(State.IDLE).tell(sp.Run(None)) == [GRANT_ALL]
 
 
-def test_elastic_halt_grants_the_farthest_step_that_a_worker_holds_at():
+def test_halt_grants_the_farthest_step_that_a_worker_holds_at():
     protocol = in_state(State.RUNNING)
     assert protocol.tell(sp.HaltRun()) == [sp.ToAll(m.Hold())]
     assert protocol.receive(1, m.Holding(9)) == []
@@ -241,7 +211,7 @@ def test_elastic_halt_grants_the_farthest_step_that_a_worker_holds_at():
     assert to_all(protocol, m.Reached(12)) == [sp.Ended(12, Need.NOTHING)]
 
 
-def test_elastic_a_worker_that_is_done_already_is_asked_again():
+def test_a_worker_that_is_done_already_is_asked_again():
     protocol = in_state(State.IDLE)
     protocol.tell(sp.Run(5))
     protocol.receive(0, m.Reached(5))
@@ -253,7 +223,7 @@ def test_elastic_a_worker_that_is_done_already_is_asked_again():
 
 
 @pytest.mark.parametrize("need", [Need.PAUSE, Need.STOP])
-def test_elastic_wish_of_a_model_ends_the_run_in_one_step(need):
+def test_wish_of_a_model_ends_the_run_in_one_step(need):
     protocol = in_state(State.RUNNING)
     assert protocol.receive(1, m.Wish(6, int(need))) == [sp.ToAll(m.Hold())]
     protocol.receive(1, m.Holding(6))
@@ -265,7 +235,7 @@ def test_elastic_wish_of_a_model_ends_the_run_in_one_step(need):
 
 
 @pytest.mark.parametrize("first", [Need.PAUSE, Need.STOP])
-def test_elastic_pause_goes_before_stop(first):
+def test_pause_goes_before_stop(first):
     other = Need.STOP if first is Need.PAUSE else Need.PAUSE
     protocol = in_state(State.RUNNING)
     protocol.receive(0, m.Wish(2, int(first)))
@@ -274,8 +244,103 @@ def test_elastic_pause_goes_before_stop(first):
     assert to_all(protocol, m.Reached(2)) == [sp.Ended(2, Need.PAUSE)]
 
 
-@pytest.mark.parametrize("sync", ["lockstep", "elastic"])
-def test_a_run_of_no_steps_ends_at_once(sync):
-    protocol = in_state(State.IDLE, sync)
+def test_a_run_of_no_steps_ends_at_once():
+    protocol = in_state(State.IDLE)
     assert protocol.tell(sp.Run(0)) == [sp.Ended(0, Need.NOTHING)]
     assert protocol.state is State.IDLE
+
+
+def test_once_the_last_step_is_agreed_a_further_halt_changes_nothing():
+    protocol = in_state(State.RUNNING)
+    protocol.tell(sp.HaltRun())
+    assert protocol.tell(sp.HaltRun()) == []
+    assert to_all(protocol, m.Holding(4)) == [sp.ToAll(m.Grant(4))]
+    assert protocol.tell(sp.HaltRun()) == []
+    assert to_all(protocol, m.Reached(4)) == [sp.Ended(4, Need.NOTHING)]
+    # but it ends the next run
+    protocol.tell(sp.Run(None))
+    assert protocol.tell(sp.HaltRun()) == [sp.ToAll(m.Hold())]
+
+
+def test_a_request_after_the_last_step_is_agreed_is_served_in_it():
+    protocol = in_state(State.RUNNING)
+    protocol.tell(sp.HaltRun())
+    to_all(protocol, m.Holding(4))
+    assert protocol.receive(0, m.Wish(4, int(Need.STOP))) == [sp.ToAll(m.Hold())]
+    protocol.receive(1, m.Reached(4))
+    assert to_all(protocol, m.Holding(4)) == [sp.ToAll(m.Grant(4))]
+    assert to_all(protocol, m.Reached(4)) == [sp.Ended(4, Need.STOP)]
+
+
+# --- deadlock -------------------------------------------------------------------------------------------
+
+
+def condition(number, blocked=1, sent=(), received=(), waits=()):
+    return m.Condition(number, blocked, [list(s) for s in sent], [list(r) for r in received], list(waits))
+
+
+WAIT = ["a.into", "recv", "b.out", "SPK", 7, "model.py:3"]
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_hint_makes_the_service_ask_while_steps_are_executed(state):
+    protocol = in_state(state)
+    expected = [sp.ToAll(m.Ask(1))] if state in (State.RUNNING, State.HOLDING) else []
+    assert protocol.receive(0, m.Waiting()) == expected
+    assert protocol.receive(1, m.Waiting()) == []  # one round at a time
+    assert protocol.state is state
+
+
+def test_a_deadlock_is_declared_when_all_are_blocked_and_nothing_is_under_way():
+    protocol = in_state(State.RUNNING)
+    protocol.receive(0, m.Waiting())
+    assert protocol.receive(0, condition(1, sent=[(1, 5)], received=[(1, 4)], waits=[WAIT])) == []
+    abort, broken = protocol.receive(1, condition(1, sent=[(0, 4)], received=[(0, 5)]))
+    assert abort == sp.ToAll(m.Abort(0))
+    assert "a.into waits in recv() for b.out" in broken.deadlock
+    assert (protocol.state, protocol.step) == (State.FAILED, 7)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        condition(1, blocked=0, sent=[(0, 4)], received=[(0, 5)]),
+        condition(1, sent=[(0, 4)], received=[(0, 4)]),  # a message is under way to it
+        condition(1, sent=[(0, 5)], received=[(0, 5)]),  # and one from it
+    ],
+)
+def test_a_network_in_which_anything_can_happen_goes_on(other):
+    protocol = in_state(State.RUNNING)
+    protocol.receive(0, m.Waiting())
+    protocol.receive(0, condition(1, sent=[(1, 5)], received=[(1, 4)], waits=[WAIT]))
+    assert protocol.receive(1, other) == []
+    assert protocol.state is State.RUNNING
+    assert protocol.receive(0, m.Waiting()) == [sp.ToAll(m.Ask(2))]
+
+
+def test_workers_that_have_nothing_to_do_are_no_deadlock():
+    protocol = in_state(State.RUNNING)
+    protocol.receive(0, m.Waiting())
+    assert to_all(protocol, condition(1)) == []
+    assert protocol.state is State.RUNNING
+
+
+def test_answers_from_before_a_grant_do_not_count():
+    protocol = in_state(State.RUNNING)
+    protocol.tell(sp.HaltRun())
+    protocol.receive(0, m.Waiting())
+    protocol.receive(0, m.Holding(3))
+    protocol.receive(0, condition(1))
+    assert protocol.receive(1, m.Holding(4)) == [sp.ToAll(m.Grant(4))]
+    assert protocol.receive(1, condition(1, waits=[WAIT])) == []
+    assert protocol.state is State.RUNNING
+
+
+def test_answers_of_an_old_round_do_not_count():
+    protocol = in_state(State.RUNNING)
+    protocol.receive(0, m.Waiting())
+    to_all(protocol, condition(1, blocked=0))
+    protocol.receive(0, m.Waiting())
+    assert protocol.receive(0, condition(1, waits=[WAIT])) == []
+    assert protocol.receive(1, condition(2)) == []
+    assert protocol.state is State.RUNNING

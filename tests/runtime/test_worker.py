@@ -6,6 +6,7 @@ import os
 import threading
 
 import cloudpickle
+import numpy as np
 import pytest
 import runtime_models as rm
 import zmq
@@ -17,7 +18,8 @@ from lahar.runtime import messages as m
 from lahar.runtime import values
 from lahar.runtime import worker as worker_module
 from lahar.runtime.sequencer import Need
-from lahar.runtime.sockets import CONTROL, open_socket, seal, unseal
+from lahar.runtime.sockets import CONTROL, DATA, MARK, open_socket, seal, unseal
+from lahar.runtime.wire import encode_batch, encode_mark
 from lahar.runtime.worker import Worker
 
 SECRET = b"8 bytes!"
@@ -50,7 +52,12 @@ class Stage:
         hello = self.expect(m.Hello)
         assert hello == m.Hello(os.getpid(), address)
         self._outlet.connect(address)
-        self.send(m.Build([address], (cloudpickle.dumps(plan),)))
+        # the peers of a network with several workers; a real one would read what is sent to it
+        peers = [f"ipc://{directory}/peer-{k}" for k in range(1, plan.partitions)]
+        self.peers = [open_socket(self._context, zmq.PULL) for _ in peers]
+        for peer, place in zip(self.peers, peers, strict=True):
+            peer.bind(place)
+        self.send(m.Build([address, *peers], (cloudpickle.dumps(plan),)))
         self.expect(m.Built)
 
     def _serve(self, control, address):
@@ -109,8 +116,8 @@ def start(short_dir, monkeypatch):
     monkeypatch.setattr(worker_module, "_LOOK_UP", 0.0)  # looks at its socket in every time step
     stages = []
 
-    def start(process):
-        stages.append(Stage(short_dir, compiler.compile(process, config("local-1-elastic"))))
+    def start(process, setup="local-1-elastic", **options):
+        stages.append(Stage(short_dir, compiler.compile(process, config(setup, **options))))
         return stages[-1]
 
     yield start
@@ -193,7 +200,7 @@ def test_a_grant_and_a_hold_together(stage):
 
 
 def test_an_abort_in_the_middle_of_a_run(stage):
-    Stage.hooks[3], send = arrive(stage, m.Abort())
+    Stage.hooks[3], send = arrive(stage, m.Abort(0))
     stage.send(m.Grant(20))
     send()
     step = stage.expect(m.Aborted).step
@@ -266,7 +273,7 @@ def test_a_failure_is_reported_and_vars_can_still_be_read(start):
     (failure,) = cloudpickle.loads(failed.buffers[0])
     assert (failure.process, failure.phase, failure.time_step) == ("cell", "SPK", 3)
     assert isinstance(failure.error, ZeroDivisionError)
-    stage.send(m.Abort())
+    stage.send(m.Abort(0))
     stage.expect(m.Aborted)
     stage.send(m.Get(1, []))
     assert len(stage.expect(m.Values).vars) == 2
@@ -276,8 +283,77 @@ def test_a_failure_is_reported_and_vars_can_still_be_read(start):
 def test_an_impossible_message_ends_the_worker(start, message):
     stage = start(cell({}))
     if isinstance(message, m.Set):
-        stage.send(m.Abort())
+        stage.send(m.Abort(0))
         stage.expect(m.Aborted)
     stage.send(message)
     stage._thread.join(10)
     assert isinstance(stage.failure, RemoteProtocolError)
+
+
+# --- lockstep: giving up together -------------------------------------------------------------------
+
+
+@pytest.fixture
+def paired(start):
+    """A worker whose model fails in step 3, and its peer, played by the test; both are at the end of step 2."""
+    here, there = rm.ring(rm.Plain(name="here", script={("SPK", 3): fail}), rm.Plain(name="there"))
+    stage = start(here, "local-2-lockstep", placement={here: 0, there: 1})
+    stage.send(m.Grant(9))
+    stage.send_raw([seal(MARK, 1, SECRET) + encode_mark(1, 0)])
+    for _ in range(3):
+        send_message(stage)
+    return stage
+
+
+def send_message(stage):
+    plan = stage.worker._engine.plan
+    (channel,) = [c.id for c in plan.channels if plan.partition[c.source[0]] == 1]
+    frames, _ = encode_batch(1, [(channel, np.array([5]))], {})
+    stage.send_raw([seal(DATA, 1, SECRET) + frames[0], *frames[1:]])
+
+
+def test_a_worker_gets_to_the_end_of_the_phase_in_which_another_failed(paired):
+    """Else it would depend on the moment how many exceptions are reported."""
+    paired.send(m.Abort(3))
+    paired.send(m.Ask(1))
+    paired.expect(m.Condition)  # the worker has seen both, and waits for the mark of phase 2
+    paired.send_raw([seal(MARK, 1, SECRET) + encode_mark(2, 0)])
+    failed = paired.expect(m.Failed)
+    assert (failed.step, failed.phase) == (3, 3)
+    assert paired.failure is None
+
+
+@pytest.mark.parametrize("phase", [0, 1, 2])
+def test_a_worker_that_has_executed_the_phase_gives_up_at_once(paired, phase):
+    until_at_barrier(paired, 2)
+    paired.send(m.Abort(phase))
+    assert paired.expect(m.Aborted) == m.Aborted(2)
+
+
+def until_at_barrier(stage, number):
+    """Wait until the peer has got the mark of phase `number`."""
+    for _ in range(20):
+        assert stage.peers[0].poll(10_000)
+        frames = stage.peers[0].recv_multipart()
+        what, _ = unseal(frames, SECRET)
+        if what == MARK and frames[0] == encode_mark(number, 0):
+            return
+    raise AssertionError(f"no mark of phase {number}")
+
+
+def test_a_worker_that_waits_in_the_last_phase_gives_up(start):
+    here, there = rm.ring(rm.Plain(name="here"), rm.Plain(name="there"))
+    stage = start(here, "local-2-lockstep", placement={here: 0, there: 1})
+    stage.send(m.Grant(9))
+    send_message(stage)
+    stage.send_raw([seal(MARK, 1, SECRET) + encode_mark(1, 0)])
+    until_at_barrier(stage, 1)
+    stage.send(m.Abort(2))  # of step 2 no message will come
+    assert stage.expect(m.Aborted) == m.Aborted(2)
+
+
+def test_a_worker_that_waits_for_a_lost_one_gives_up(paired):
+    until_at_barrier(paired, 2)
+    paired.send(m.Abort(3))
+    paired.send(m.Abort(0))  # the mark of phase 2 will never come
+    assert paired.expect(m.Aborted) == m.Aborted(2)

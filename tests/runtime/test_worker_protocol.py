@@ -11,27 +11,24 @@ from lahar.runtime.worker_protocol import State, WorkerProtocol
 
 EVENTS = {
     "build": m.Build(["ipc://a"], (b"plan",)),
-    "run phase": m.RunPhase(1, 7),
     "grant": m.Grant(9),
     "hold": m.Hold(),
     "get": m.Get(1, [2]),
     "set": m.Set(1, 2, ["array"], (b"",)),
     "count": m.Count(3),
-    "abort": m.Abort(),
+    "ask": m.Ask(4),
+    "abort": m.Abort(11),
     "shutdown": m.Shutdown(),
     "built": wp.ModelsBuilt(),
-    "phase ended": wp.PhaseEnded(5),
     "steps ended": wp.StepsEnded(9, 0),
     "wish": wp.StepsEnded(9, 8),
-    "failed": wp.ModelsFailed(9, b"report"),
+    "failed": wp.ModelsFailed(9, 11, b"report"),
 }
 S = State
 # (state, event) -> (state afterwards, actions); what is not listed is refused
 TABLE = {
     (S.CONNECTED, "build"): (S.BUILDING, [wp.BuildModels((b"plan",), ["ipc://a"])]),
     (S.BUILDING, "built"): (S.IDLE, [wp.Send(m.Built())]),
-    (S.IDLE, "run phase"): (S.IN_PHASE, [wp.BeginPhase(1, 7)]),
-    (S.IN_PHASE, "phase ended"): (S.IDLE, [wp.Send(m.PhaseDone(0, 0, 5))]),
     (S.IDLE, "grant"): (S.RUNNING, [wp.Advance(9)]),
     (S.RUNNING, "steps ended"): (S.IDLE, [wp.Send(m.Reached(9))]),
     (S.RUNNING, "wish"): (S.HELD, [wp.Send(m.Wish(9, 8))]),
@@ -42,21 +39,22 @@ TABLE = {
     (S.HELD, "wish"): (S.HELD, [wp.Send(m.Wish(9, 8))]),
     (S.HELD, "grant"): (S.RUNNING, [wp.Advance(9)]),
     (S.IDLE, "set"): (S.IDLE, [wp.Access(EVENTS["set"])]),
-    **{(s, e): (s, [wp.Access(EVENTS[e])]) for s in (S.IDLE, S.ABORTED) for e in ("get", "count")},
+    **{(s, "get"): (s, [wp.Access(EVENTS["get"])]) for s in (S.IDLE, S.ABORTED)},
+    **{(s, "count"): (s, [wp.Access(EVENTS["count"])]) for s in (S.IDLE, S.RUNNING, S.HELD, S.ABORTED)},
+    **{(s, "ask"): (s, [wp.Report(4)]) for s in State if s is not S.ENDED},
     **{
-        (s, "failed"): (S.ABORTED, [wp.Send(m.Failed(9, (b"report",)))])
-        for s in (S.BUILDING, S.IN_PHASE, S.RUNNING, S.HELD, S.ABORTED)
+        (s, "failed"): (S.ABORTED, [wp.Send(m.Failed(9, 11, (b"report",)))])
+        for s in (S.BUILDING, S.RUNNING, S.HELD, S.ABORTED)
     },
     # what the service sent before it knew of the failure
-    **{(S.ABORTED, e): (S.ABORTED, []) for e in ("hold", "run phase", "grant")},
-    **{(s, "abort"): (S.ABORTED, [wp.GiveUp()]) for s in State if s is not S.ENDED},
+    **{(S.ABORTED, e): (S.ABORTED, []) for e in ("hold", "grant")},
+    **{(s, "abort"): (S.ABORTED, [wp.GiveUp(11)]) for s in State if s is not S.ENDED},
     **{(s, "shutdown"): (S.ENDED, [wp.End()]) for s in State},
 }
 PATHS = {
     S.CONNECTED: [],
     S.BUILDING: ["build"],
     S.IDLE: ["build", "built"],
-    S.IN_PHASE: ["build", "built", "run phase"],
     S.RUNNING: ["build", "built", "grant"],
     S.HELD: ["build", "built", "grant", "hold"],
     S.ABORTED: ["build", "built", "abort"],
