@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -21,10 +22,11 @@ from .graph import connected_processes, flatten
 from .matching import check_domains, check_protocol, process_spec
 from .models import select_model
 from .ordering import dataflow_order, lookahead, management_order
-from .plan import Plan
+from .plan import ChannelSpec, Plan, ProcessSpec
 from .run_configs import RunConfig
 from .safety import elastic_hazards
 
+_log = logging.getLogger("lahar.compiler")
 DEFAULT_CAPACITY = 64
 # Options of Lava that change nothing here: deadlocks are found without a watchdog, nothing is cached, and
 # the others concern hardware.
@@ -83,6 +85,7 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
     channels = find_channels(network, specs, index, capacity)
     references = find_references(network, index)
 
+    _log_unconnected(specs, channels)
     order = dataflow_order(
         len(specs), [(c.source[0], c.destination[0]) for c in channels], [s.model.min_delay for s in specs]
     )
@@ -141,6 +144,15 @@ def network_processes(process: AbstractProcess) -> list[AbstractProcess]:
         if expansion is not None:
             stack += expansion.find_sub_procs().values()
     return found
+
+
+def _log_unconnected(specs: list[ProcessSpec], channels: list[ChannelSpec]) -> None:
+    """Say which in-ports nobody feeds; that is legal, and often a forgotten connect()."""
+    fed = {c.destination for c in channels}
+    for k, spec in enumerate(specs):
+        for port in spec.in_ports:
+            if (k, port.name) not in fed:
+                _log.info("'%s.%s' is not connected: it reads zeros.", spec.name, port.name)
 
 
 def _capacity(compile_config: Mapping[str, Any]) -> int:

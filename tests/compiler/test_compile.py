@@ -995,3 +995,13 @@ def test_compile_while_the_network_is_started_is_refused():
     with src, pytest.raises(StateError, match="has been started"):
         nest.compile(inline())
     assert len(nest.compile(inline()).processes) == 5
+
+
+def test_in_ports_that_nobody_feeds_are_logged(caplog):
+    a, b = LIF(shape=(2,), name="a"), LIF(shape=(2,), name="b")
+    a.s_out.connect(b.a_in)
+    with caplog.at_level("INFO", logger="lahar.compiler"):
+        compile(a, inline())
+    assert [record.getMessage() for record in caplog.records] == [
+        "'a.a_in' is not connected: it reads zeros."
+    ]

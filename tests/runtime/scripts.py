@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from deadline import until
+from deadline import runs, until
 
 HERE = Path(__file__).parent
 PRELUDE = """
@@ -81,7 +82,7 @@ class Script:
         return sorted(self.temp.glob("lahar-*"))
 
     def survivors(self):
-        return [p for p in self.children if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        return [p for p in self.children if p.is_running() and runs(p.pid)]
 
     def assert_nothing_left(self, seconds=2.0):
         until(lambda: not self.survivors(), seconds, f"the end of {self.survivors()}")
@@ -91,5 +92,6 @@ class Script:
     def close(self):
         """End it and all that it started, by id."""
         for process in [*self.survivors(), self.process]:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.communicate()

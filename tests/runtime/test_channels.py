@@ -152,7 +152,11 @@ def test_credits_bound_what_is_under_way_and_lose_nothing(capacity, count, rng):
 
     def idle():
         link.inbox.relieve()  # as a worker does before it waits
-        ways = [w for w, queue in ((link.deliver_message, link.messages), (link.deliver_credit, link.credits)) if queue]
+        ways = [
+            w
+            for w, queue in ((link.deliver_message, link.messages), (link.deliver_credit, link.credits))
+            if queue
+        ]
         if not ways:
             raise Ended
         rng.choice(ways)()

@@ -11,13 +11,14 @@ import numpy as np
 import psutil
 import pytest
 import runtime_models as rm
-from deadline import until
+from deadline import until, wait_until_gone
 from setups import both_syncs, config, every_local_setup, every_setup
 
 from lahar.processes import Monitor
 from lahar.processes.errors import ModelError, StateError, WorkerDiedError
 from lahar.runtime import RunContinuous, RunSteps
 
+pytestmark = pytest.mark.filterwarnings("ignore:sync='elastic' could change results")
 PROMPT = 2.0  # seconds within which a death must be noticed
 
 
@@ -106,7 +107,7 @@ def test_an_exception_while_models_are_built(setup, place, action):
 @pytest.mark.usefixtures("pool")
 @every_setup
 def test_exceptions_of_several_models_while_building_are_both_told_or_one(setup):
-    first, second, cfg = failing(setup, {("build", 0): rm.fail}, second={("build", 0): rm.fail})
+    first, _, cfg = failing(setup, {("build", 0): rm.fail}, second={("build", 0): rm.fail})
     error = caught(first, cfg)
     assert error.phase == "build"
     assert error.process in ("first", "second")
@@ -171,14 +172,15 @@ def test_a_failure_of_a_non_blocking_run_appears_at_the_next_call(setup, verb, c
     first, _, cfg = failing(setup, {("SPK", 3): rm.fail})
     first.run(condition, run_cfg=cfg)
     with pytest.raises(ModelError, match="first fails on purpose"):
-        until(lambda: getattr(first, verb)() and False if verb == "wait" else _later(first, verb))
+        _later(first, verb)
     assert first.runtime.is_closed
     first.stop()
 
 
 def _later(process, verb):
     """Call `verb` when the run has ended by itself: a pause may come before the failure."""
-    until(lambda: process.runtime._network.join(0) is not None)
+    if verb != "wait":
+        until(lambda: process.runtime._network.join(0) is not None)
     getattr(process, verb)()
 
 
@@ -264,10 +266,6 @@ def ring_of_three(sync, script=None, **kwargs):
     return members, config("local-2-elastic", sync=sync, partitions=3, placement=placement)
 
 
-def assert_gone(pids, seconds=PROMPT):
-    until(lambda: not any(psutil.pid_exists(pid) for pid in pids), seconds, f"the end of {pids}")
-
-
 @pytest.mark.usefixtures("pool")
 @both_syncs
 @pytest.mark.parametrize("blocking", [True, False])
@@ -283,11 +281,15 @@ def test_a_worker_that_ends_in_a_model(sync, action, how, blocking):
     members[0].create_runtime(run_cfg=cfg)
     pids = members[0].runtime.worker_pids()
     start = time.monotonic()
-    with pytest.raises(WorkerDiedError, match=rf"Worker 0 \(pid {pids[0]}, processes p0\) {how}"):
+
+    def run():
         members[1].run(RunSteps(10**6, blocking=blocking))
         members[1].wait()
+
+    with pytest.raises(WorkerDiedError, match=rf"Worker 0 \(pid {pids[0]}, processes p0\) {how}"):
+        run()
     assert time.monotonic() - start < PROMPT
-    assert_gone(pids.values())
+    wait_until_gone(pids.values())
     with pytest.raises(StateError, match=r"'p0\.t' is not available"):
         members[0].t.get()
     for member in members[1:]:
@@ -310,7 +312,7 @@ def test_a_worker_killed_at_a_random_moment(sync, seed):
     with pytest.raises(WorkerDiedError, match=rf"Worker {victim} .*processes p{victim}.*SIGKILL"):
         members[0].wait()
     assert time.monotonic() - start < PROMPT
-    assert_gone(pids.values())
+    wait_until_gone(pids.values())
     survivors = [m for k, m in enumerate(members) if k != victim]
     steps = [int(m.t.get()[0]) for m in survivors]
     assert max(steps) - min(steps) <= 2 * 64
@@ -353,7 +355,7 @@ def test_stop_after_a_death_that_nobody_saw_is_quiet_or_tells(sync):
     pids = members[0].runtime.worker_pids()
     os.kill(pids[2], signal.SIGKILL)
     members[0].stop()
-    assert_gone(pids.values())
+    wait_until_gone(pids.values())
     assert members[0].t.get() == 5
 
 
@@ -370,7 +372,7 @@ def test_a_worker_killed_while_another_computes_for_long(sync, short_dir):
     with pytest.raises(WorkerDiedError, match="Worker 1"):
         members[0].wait()
     assert time.monotonic() - start < PROMPT
-    assert_gone(pids.values())
+    wait_until_gone(pids.values())
     with pytest.raises(StateError, match="not available"):
         members[0].t.get()  # its worker did not listen and was killed
     assert members[2].t.get() >= 1
@@ -402,7 +404,7 @@ def test_the_fork_server_killed_in_a_run(sync):
     with pytest.raises(WorkerDiedError, match=rf"fork server \(pid {launcher.pid}\) ended with status -9"):
         members[0].wait()
     assert time.monotonic() - start < PROMPT
-    assert_gone(pids)
+    wait_until_gone(pids)
     assert not os.path.exists(launcher.directory)
     with pytest.raises(StateError, match="not available"):
         members[0].t.get()
@@ -421,7 +423,7 @@ def test_the_fork_server_killed_while_the_network_is_idle():
         members[0].t.get()
     with pytest.raises(WorkerDiedError, match="fork server"):
         members[0].run(RunSteps(3))
-    assert_gone(pids)
+    wait_until_gone(pids)
     assert not os.path.exists(launcher.directory)
 
 
@@ -472,7 +474,11 @@ def test_nothing_outlives_a_host_that_is_killed_while_it_starts(script):
 )
 @pytest.mark.parametrize("state", ["running", "idle"])
 def test_a_host_that_ends_without_stop_ends_promptly(script, end, status, state):
-    begin = RUNNING if state == "running" else NETWORK + "members[0].run(RunSteps(3))\nprint('running', flush=True)\n"
+    begin = (
+        RUNNING
+        if state == "running"
+        else NETWORK + "members[0].run(RunSteps(3))\nprint('running', flush=True)\n"
+    )
     host = script(begin.replace("SYNC", "elastic") + end + "\n")
     host.wait_for("running")
     start = time.monotonic()

@@ -299,7 +299,9 @@ def test_halting_at_any_moment_leaves_a_consistent_cut(data, seed, workers, lock
 @given(st.data(), seeds, st.integers(1, 4), st.booleans())
 def test_requests_of_models_end_the_run_for_all(data, seed, workers, lockstep):
     rng = random.Random(seed)
-    wishes = data.draw(st.dictionaries(st.integers(1, 25), st.sampled_from([Need.PAUSE, Need.STOP]), max_size=5))
+    wishes = data.draw(
+        st.dictionaries(st.integers(1, 25), st.sampled_from([Need.PAUSE, Need.STOP]), max_size=5)
+    )
     network = Network(rng, workers, lockstep, data.draw(graphs(workers)), wishes)
     network.until(sp.Opened)
     step = 0

@@ -178,7 +178,9 @@ def seen(reader):
 @pytest.mark.parametrize("phase", ["SPK", "LRN"])
 @pytest.mark.parametrize(("action", "verb"), [("r", "read"), ("w", "write"), ("q", "wait")])
 def test_references_are_refused_outside_of_management(options, phase, action, verb):
-    with pytest.raises(ModelError, match=rf"'r0\.ref'\.{verb}\(\) of Var 'owner\.v' in phase {phase}") as caught:
+    with pytest.raises(
+        ModelError, match=rf"'r0\.ref'\.{verb}\(\) of Var 'owner\.v' in phase {phase}"
+    ) as caught:
         owner_and(action, phase=phase, options=options)
     assert caught.value.time_step == 1
     assert "run_pre_mgmt and run_post_mgmt only" in str(caught.value)

@@ -102,10 +102,10 @@ def expected_run(step, steps, flags, ask):
     events = []
     done = 0
     while True:
-        for need, phase in ((Need.PRE, PRE), (Need.LRN, LRN), (Need.POST, POST)):
-            if flags & need:
-                flags &= ~need
-                break
+        wanted = [pair for pair in ((Need.PRE, PRE), (Need.LRN, LRN), (Need.POST, POST)) if flags & pair[0]]
+        if wanted:
+            need, phase = wanted[0]
+            flags &= ~need
         else:
             if flags & Need.PAUSE:
                 return [*events, "pause"], flags & ~Need.PAUSE, step

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from lahar.processes.errors import LocalProtocolError, RemoteProtocolError
-from lahar.processes.model import Phase
 from lahar.runtime import messages as m
 from lahar.runtime import service_protocol as sp
 from lahar.runtime.sequencer import Need

@@ -69,7 +69,7 @@ def test_nan_payloads_travel():
 def test_fortran_order_survives():
     array = np.asfortranarray(np.arange(6).reshape(2, 3))
     assert over_the_wire(array).flags.f_contiguous
-    header, buffers = values.encode(array)
+    _, buffers = values.encode(array)
     assert len(buffers) == 1
     assert np.shares_memory(np.frombuffer(buffers[0], np.uint8), array)
 
@@ -122,10 +122,9 @@ headers = (
 def test_anything_else_is_refused_as_a_protocol_error(header, buffers):
     try:
         value = values.decode(header, buffers)
-    except RemoteProtocolError as error:
-        assert str(error).startswith("not a value")
-    else:
-        assert value is None or isinstance(value, (str, np.ndarray)) or hasattr(value, "tocsr")
+    except RemoteProtocolError:
+        return
+    assert value is None or isinstance(value, (str, np.ndarray)) or hasattr(value, "tocsr")
 
 
 @given(st.data())

@@ -68,9 +68,7 @@ def test_the_smallest_encoding_is_chosen(dtype, density, expected):
     assert len(buffer) == (2 * int(1000 * density) if expected == INDEX else 125)
 
 
-@pytest.mark.parametrize(
-    ("size", "width"), [(200, 1), (256, 1), (257, 2), (1 << 16, 2), ((1 << 16) + 1, 4)]
-)
+@pytest.mark.parametrize(("size", "width"), [(200, 1), (256, 1), (257, 2), (1 << 16, 2), ((1 << 16) + 1, 4)])
 def test_positions_are_as_wide_as_the_array_needs(size, width):
     array = spikes(size, [0, size - 1], np.int32)
     encoding, buffer = encode_array(array)
