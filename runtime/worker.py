@@ -187,7 +187,7 @@ class Worker:
         )
 
     def _give_up(self, phase: int) -> None:
-        if phase > self._phases and (self._executing or self._todo is not None):
+        if phase > self._phases and self._executing:
             self._last_phase = phase  # others have finished all phases before it, so this worker can
             return
         self._todo = None

@@ -285,6 +285,18 @@ def change_mind(model):
     model.change_mind()
 
 
+def compute_for_ever(model):
+    with open("stuck", "w"):
+        pass
+    while True:
+        pass
+
+
+def ask_secretly(model):
+    """Ask for a pause in a way that the compiler does not see."""
+    model._wish("pause", True)
+
+
 class Gate:
     """An action that announces itself with one file and goes on when another exists."""
 

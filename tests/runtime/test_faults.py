@@ -589,6 +589,19 @@ except KeyboardInterrupt:
     host.assert_nothing_left()
 
 
+def test_ctrl_c_while_the_network_is_built_ends_the_host(script):
+    host = script("print('starting', flush=True)\n" + RUNNING.replace("SYNC", "elastic"))
+    host.wait_for("starting")
+    until(host.directories)
+    host.children = psutil.Process(host.process.pid).children(recursive=True)
+    host.interrupt_group()
+    code, _, err = host.finish()
+    assert code == -signal.SIGINT
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert err.count("Traceback") == 1  # the fork server is not in the group
+    host.assert_nothing_left()
+
+
 def test_ctrl_c_that_nobody_catches_ends_the_host(script):
     host = script(RUNNING.replace("SYNC", "elastic") + "print('waiting', flush=True)\nmembers[0].wait()\n")
     host.wait_for("waiting")
@@ -597,3 +610,60 @@ def test_ctrl_c_that_nobody_catches_ends_the_host(script):
     assert code == -signal.SIGINT
     assert err.rstrip().endswith("KeyboardInterrupt")
     host.assert_nothing_left()
+
+
+STUCK = """
+members = rm.ring(rm.Plain(name="p0", script={("SPK", 3): rm.compute_for_ever}), rm.Plain(name="p1"))
+members[0].create_runtime(run_cfg=Loihi2SimCfg(OPTIONS, progress=False))
+def tell():
+    while not os.path.exists("stuck"):
+        time.sleep(0.002)
+    print("stuck", flush=True)
+    while not halted(members[0].runtime._network):
+        time.sleep(0.002)
+    print("halted", flush=True)
+def halted(network):
+    if hasattr(network, "engine"):
+        return network.engine.sequencer.limit == 0
+    return network._protocol.state.name == "HOLDING"
+threading.Thread(target=tell, daemon=True).start()
+"""
+
+
+@both_syncs
+def test_a_host_that_ends_while_a_model_computes_for_ever_ends_too(script, sync):
+    source = STUCK.replace("OPTIONS", f"partitions=2, sync={sync!r}")
+    host = script(
+        source + "members[0].run(RunContinuous())\nwhile not os.path.exists('stuck'): time.sleep(0.002)\n"
+    )
+    host.wait_for("stuck")
+    start = time.monotonic()
+    assert host.finish()[::2] == (0, "")
+    assert time.monotonic() - start < 2 * PROMPT  # its worker has some time to end by itself
+    host.assert_nothing_left()
+
+
+def test_ctrl_c_twice_leaves_a_run_whose_model_computes_for_ever(script):
+    host = script(STUCK.replace("OPTIONS", "partitions=2") + "members[0].run(RunSteps(9))\n")
+    host.wait_for("stuck")
+    host.interrupt_group()
+    host.wait_for("halted")
+    host.interrupt_group()
+    start = time.monotonic()
+    code, _, err = host.finish()
+    assert time.monotonic() - start < 2 * PROMPT
+    assert code == -signal.SIGINT
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    host.assert_nothing_left()
+
+
+def test_ctrl_c_twice_says_where_an_inline_model_computes_for_ever(script):
+    host = script(STUCK.replace("OPTIONS", "launcher='inline'") + "members[0].run(RunSteps(9))\n")
+    host.wait_for("stuck")
+    host.interrupt_group()
+    host.wait_for("halted")
+    host.interrupt_group()
+    code, _, err = host.finish()
+    assert code == 1
+    assert "Process 'p0' (Plain), phase SPK, time step 3: KeyboardInterrupt" in err
+    assert "in compute_for_ever" in err

@@ -146,6 +146,7 @@ def test_the_end_of_the_fork_server_is_noticed():
 
 
 def test_numerical_libraries_of_workers_use_one_core(launcher):
+    Listener(launcher).wait_for("ready")
     environment = psutil.Process(launcher.pid).environ()
     assert environment["OMP_NUM_THREADS"] == os.environ.get("OMP_NUM_THREADS", "1")
     assert environment["OPENBLAS_NUM_THREADS"] == os.environ.get("OPENBLAS_NUM_THREADS", "1")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import runtime_models as rm
 from deadline import until
-from setups import both_syncs, config, every_local_setup, every_setup
+from setups import SETUPS, both_syncs, config, every_local_setup, every_setup
 from support.phase_probe import PhaseProbe
 
 from lahar import compiler
-from lahar.processes import Monitor
+from lahar.processes import LIF, Dense, Monitor, SinkRingBuffer, SourceRingBuffer
 from lahar.processes.errors import (
     ArgumentTypeError,
     DtypeError,
@@ -191,6 +191,27 @@ def test_a_set_value_is_always_seen_by_the_next_step(network, setup):
         ramp.run(RunSteps(1))
         expected += k * k
     assert total.total.get().tolist() == [expected] * 2
+
+
+@pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
+def test_both_kinds_of_library_models_give_the_same_everywhere(tag):
+    """Spikes in, weights, neurons, recording: one long run inline against two runs of each other setup."""
+    rng = np.random.default_rng(1)
+    spikes = (rng.random((4, 25)) < 0.4).astype(int)
+    weights = rng.integers(-20, 40, (3, 4)) * 2
+    found = {}
+    for setup in SETUPS:
+        source, dense = SourceRingBuffer(data=spikes), Dense(weights=weights)
+        lif, sink = LIF(shape=(3,), vth=60, du=2, dv=1), SinkRingBuffer(shape=(3,), buffer=40)
+        source.s_out.connect(dense.s_in)
+        dense.a_out.connect(lif.a_in)
+        lif.s_out.connect(sink.a_in)
+        with lif:
+            for steps in [40] if setup == "inline" else [13, 27]:
+                lif.run(RunSteps(steps), run_cfg=config(setup, select_tag=tag))
+            found[setup] = [lif.v.get().tobytes(), lif.u.get().tobytes(), sink.data.get().tobytes()]
+            assert sink.data.get().any()
+    assert all(values == found["inline"] for values in found.values())
 
 
 # --- what is refused, and what does nothing -------------------------------------------------------------
@@ -619,6 +640,20 @@ def test_a_request_that_is_withdrawn_changes_nothing(setup):
         first.run(RunSteps(3), run_cfg=cfg)
         assert first.t.get() == second.t.get() == 3
         assert trace(first) == [(1, 1), (3, 1), (1, 2), (3, 2), (1, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("step", [1, 7, 30])
+def test_a_request_that_the_compiler_could_not_foresee_still_gives_a_consistent_cut(step):
+    members = rm.ring(
+        rm.Plain(name="p0"), rm.Plain(name="p1", script={("SPK", step): rm.ask_secretly}), rm.Plain(name="p2")
+    )
+    with members[0]:
+        members[0].run(RunSteps(10**6), run_cfg=config("local-2-elastic", partitions=3))
+        assert members[0].runtime.plan.sync == "elastic"
+        (n,) = {int(m.t.get()[0]) for m in members}
+        assert step <= n <= step + 3 * 64
+        members[0].run(RunSteps(5))
+        assert {int(m.t.get()[0]) for m in members} == {n + 5}
 
 
 @every_setup
