@@ -260,6 +260,8 @@ class LocalNetwork:
                 outlet = open_socket(self._context, zmq.PUSH)
                 outlet.connect(message.address)
                 self._outlets[worker] = outlet
+                if self._closing:
+                    self._send(worker, m.Shutdown())
             case m.Failed():
                 report = pickle.loads(message.buffers[0])
                 if isinstance(report, LaharError):
