@@ -10,6 +10,7 @@ import numpy as np
 from lahar.processes.errors import LaharWarning, PlacementError
 from lahar.processes.process import AbstractProcess
 
+from .domains import is_async
 from .graph import Network
 from .partitioning import Graph, choose_parts, partition
 from .plan import ChannelSpec, ProcessSpec, ReferenceSpec, channel_bytes
@@ -40,22 +41,24 @@ def assign(
     n = len(specs)
     if run_cfg.launcher == "inline":
         return [0] * n, 1, []
+    fixed = _placement(run_cfg, network, {spec.id: k for k, spec in enumerate(specs)})
+    # an asynchronous process may never let others go on, so it gets an OS process of its own
+    alone = [k for k, spec in enumerate(specs) if is_async(spec.model) and k not in fixed]
     graph = Graph(
         loads=tuple(s.load for s in specs),
         edges=tuple((c.source[0], c.destination[0], float(channel_bytes(c))) for c in channels),
     )
-    together = _components(n, [(r.port[0], r.owner) for r in references])
+    together = _components(n, [(r.port[0], r.owner) for r in references], fixed)
     prefer = _components(
-        n, [(c.source[0], c.destination[0]) for c in channels if specs[c.destination[0]].recorder]
+        n, [(c.source[0], c.destination[0]) for c in channels if specs[c.destination[0]].recorder], fixed
     )
-    fixed = _placement(run_cfg, network, {spec.id: k for k, spec in enumerate(specs)})
-    _check_together(specs, together, fixed)
     limit = n - sum(len(group) - 1 for group in together)
-    notes: list[str] = []
-    if run_cfg.partitions == "auto":
+    first_free = max(fixed.values(), default=-1) + 1
+    if run_cfg.partitions == "auto" and not alone:
+        notes: list[str] = []
         parts = choose_parts(
             graph,
-            max(min(os.cpu_count() or 1, limit), max(fixed.values(), default=0) + 1),
+            max(min(os.cpu_count() or 1, limit), first_free),
             message_cost=MESSAGE_COST,
             byte_cost=BYTE_COST,
             fixed=fixed,
@@ -64,21 +67,18 @@ def assign(
             slack=SLACK,
         )
     else:
-        parts = int(run_cfg.partitions)
-        most = max(len(network.declared), n)
-        if parts > most:
-            raise PlacementError(
-                f"partitions={parts}, but the network has {most} processes; use at most {most}."
+        wanted = first_free if run_cfg.partitions == "auto" else int(run_cfg.partitions)
+        parts, notes = _possible_parts(wanted, specs, network, together, limit)
+    if alone:
+        needed = len(alone) + max(first_free, int(len(alone) < n))
+        if parts < needed and run_cfg.partitions != "auto":
+            names = ", ".join(specs[k].name for k in alone)
+            notes.append(
+                f"{needed} partitions instead of {parts}: asynchronous processes ({names}) have their own"
             )
-        if parts > limit:
-            held = "; ".join(" + ".join(specs[k].name for k in sorted(group)) for group in together)
-            note = (
-                f"{parts} partitions were asked for, {limit} are used: processes coupled by a RefPort share "
-                f"one ({held})"
-            )
-            notes.append(note)
-            warnings.warn(note + ".", LaharWarning, stacklevel=4)
-            parts = limit
+        parts = max(parts, needed)
+        for offset, k in enumerate(alone):
+            fixed[k] = parts - len(alone) + offset
     for k, part in fixed.items():
         if part >= parts:
             raise PlacementError(
@@ -87,19 +87,65 @@ def assign(
             )
     if parts == 1:
         return [0] * n, 1, notes
-    assignment = partition(graph, parts, fixed=fixed, together=together, prefer_together=prefer, slack=SLACK)
-    return list(assignment), parts, notes
+    if not alone:
+        assignment = partition(
+            graph, parts, fixed=fixed, together=together, prefer_together=prefer, slack=SLACK
+        )
+        return list(assignment), parts, notes
+    return _assign_beside(alone, graph, parts, fixed, together, prefer), parts, notes
 
 
-def _check_together(specs: list[ProcessSpec], together: list[list[int]], fixed: dict[int, int]) -> None:
-    for group in together:
-        placed = {fixed[k]: specs[k].name for k in group if k in fixed}
-        if len(placed) > 1:
-            listed = ", ".join(f"'{name}' in {part}" for part, name in sorted(placed.items()))
-            raise PlacementError(
-                f"placement separates processes that are coupled by a RefPort and must share a partition: {listed}. "
-                "Place them in the same one, or only one of them."
-            )
+def _possible_parts(
+    wanted: int, specs: list[ProcessSpec], network: Network, together: list[list[int]], limit: int
+) -> tuple[int, list[str]]:
+    """Return how many partitions can be made of those asked for, and a remark if not all."""
+    most = max(len(network.declared), len(specs))
+    if wanted > most:
+        raise PlacementError(
+            f"partitions={wanted}, but the network has {most} processes; use at most {most}."
+        )
+    if wanted <= limit:
+        return wanted, []
+    held = "; ".join(" + ".join(specs[k].name for k in sorted(group)) for group in together)
+    note = (
+        f"{wanted} partitions were asked for, {limit} are used: processes coupled by a RefPort share one ({held}) "
+        "unless placement separates them"
+    )
+    warnings.warn(note + ".", LaharWarning, stacklevel=5)
+    return limit, [note]
+
+
+def _assign_beside(
+    alone: list[int],
+    graph: Graph,
+    parts: int,
+    fixed: dict[int, int],
+    together: list[list[int]],
+    prefer: list[list[int]],
+) -> list[int]:
+    """Partition the processes that do not live alone, in the partitions that are left for them."""
+    n = len(graph.loads)
+    rest = [k for k in range(n) if k not in alone]
+    new = {k: j for j, k in enumerate(rest)}
+    assignment = [fixed.get(k, 0) for k in range(n)]
+    if rest and parts - len(alone) > 1:
+        inner = Graph(
+            loads=tuple(graph.loads[k] for k in rest),
+            edges=tuple((new[a], new[b], w) for a, b, w in graph.edges if a in new and b in new),
+        )
+        found = partition(
+            inner,
+            parts - len(alone),
+            fixed={new[k]: part for k, part in fixed.items() if k in new},
+            together=[[new[k] for k in group] for group in together],
+            prefer_together=[
+                kept for group in prefer if len(kept := [new[k] for k in group if k in new]) > 1
+            ],
+            slack=SLACK,
+        )
+        for k, part in zip(rest, found, strict=True):
+            assignment[k] = part
+    return assignment
 
 
 def _placement(run_cfg: RunConfig, network: Network, position: dict[int, int]) -> dict[int, int]:
@@ -128,9 +174,10 @@ def _placement(run_cfg: RunConfig, network: Network, position: dict[int, int]) -
     return fixed
 
 
-def _components(n: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
-    """Return the connected components with more than one member."""
+def _components(n: int, pairs: list[tuple[int, int]], fixed: dict[int, int]) -> list[list[int]]:
+    """Return the connected components with more than one member; what `fixed` separates is not joined."""
     parent = list(range(n))
+    where = dict(fixed)
 
     def root(k: int) -> int:
         while parent[k] != k:
@@ -139,7 +186,12 @@ def _components(n: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
         return k
 
     for a, b in pairs:
-        parent[root(max(a, b))] = root(min(a, b))
+        low, high = sorted((root(a), root(b)))
+        if low in where and high in where and where[low] != where[high]:
+            continue
+        parent[high] = low
+        if high in where:
+            where[low] = where[high]
     groups: dict[int, list[int]] = {}
     for k in range(n):
         groups.setdefault(root(k), []).append(k)

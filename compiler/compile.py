@@ -17,9 +17,10 @@ from lahar.processes.errors import (
 from lahar.processes.process import AbstractProcess
 
 from .assignment import assign
-from .connections import find_channels, find_references, reorder
+from .connections import find_channels, find_pipes, find_references, reorder
+from .domains import find_domains
 from .graph import connected_processes, flatten
-from .matching import check_domains, check_protocol, process_spec
+from .matching import process_spec
 from .models import select_model
 from .ordering import dataflow_order, lookahead, management_order
 from .plan import ChannelSpec, Plan, ProcessSpec
@@ -77,19 +78,19 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
         )
     capacity = _capacity(compile_config or {})
     network = flatten(connected_processes(process), lambda p: select_model(p, run_cfg))
-    for leaf, model in network.leaves:
-        check_protocol(leaf, model)
-    check_domains(run_cfg.custom_sync_domains, network)
     index = {id(leaf): k for k, (leaf, _) in enumerate(network.leaves)}
     specs = [process_spec(leaf, model) for leaf, model in network.leaves]
     channels = find_channels(network, specs, index, capacity)
     references = find_references(network, index)
+    pipes = find_pipes(network, specs, len(channels))
+    domains, domain = find_domains(run_cfg.custom_sync_domains, network, specs, channels, references)
 
     _log_unconnected(specs, channels)
     order = dataflow_order(
         len(specs), [(c.source[0], c.destination[0]) for c in channels], [s.model.min_delay for s in specs]
     )
-    specs, channels, references = reorder(order, specs, channels, references)
+    specs, channels, references, pipes = reorder(order, specs, channels, references, pipes)
+    domain = [domain[k] for k in order]
     assignment, parts, notes = assign(specs, channels, references, run_cfg, network)
 
     crossing = [
@@ -98,7 +99,9 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
         if assignment[r.port[0]] != assignment[r.owner]
     ]
     hazards = elastic_hazards(
-        [(s.name, s.model, part) for s, part in zip(specs, assignment, strict=True)], crossing
+        [(s.name, s.model, part) for s, part in zip(specs, assignment, strict=True)],
+        crossing,
+        [specs[k].name for k in dict.fromkeys(p.process for p in pipes)],
     )
     sync = run_cfg.sync
     if sync == "auto":
@@ -122,6 +125,9 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
             [(assignment[c.source[0]], assignment[c.destination[0]], c.delay) for c in channels]
         ),
         management_order=management_order(len(specs), [(r.owner, r.port[0]) for r in references]),
+        domains=domains,
+        domain=domain,
+        pipes=pipes,
         launcher=run_cfg.launcher,
         progress=run_cfg.progress,
         notes=notes,

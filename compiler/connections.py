@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from lahar.processes.errors import CompileError, DtypeError
 from lahar.processes.ports import AbstractPort, InPort, RefPort, VarPort
 
 from .graph import Network
-from .plan import ChannelSpec, PortSpec, ProcessSpec, ReferenceSpec
+from .plan import ChannelSpec, PipeSpec, PortSpec, ProcessSpec, ReferenceSpec
 
 
 def _leaf_index(end: AbstractPort, port: AbstractPort, index: dict[int, int]) -> int:
@@ -114,11 +115,45 @@ def find_references(network: Network, index: dict[int, int]) -> list[ReferenceSp
     return references
 
 
-def reorder(
-    order: list[int], specs: list[ProcessSpec], channels: list[ChannelSpec], references: list[ReferenceSpec]
-) -> tuple[list[ProcessSpec], list[ChannelSpec], list[ReferenceSpec]]:
-    from dataclasses import replace
+def find_pipes(network: Network, specs: list[ProcessSpec], first_id: int) -> list[PipeSpec]:
+    """Return the external pipes of the ports that were flagged for one."""
+    pipes: list[PipeSpec] = []
+    for process in network.parents:
+        for port in (*process.in_ports, *process.out_ports):
+            if port.external_pipe_flag:
+                raise CompileError(
+                    f"'{port.path}' is flagged for an external pipe, but its Process is hierarchical: flag the port of "
+                    "a sub process."
+                )
+    for k, (leaf, _) in enumerate(network.leaves):
+        for inward, ports, declared in (
+            (True, leaf.in_ports, specs[k].in_ports),
+            (False, leaf.out_ports, specs[k].out_ports),
+        ):
+            for port, spec in zip(ports, declared, strict=True):
+                if port.external_pipe_flag:
+                    pipes.append(
+                        PipeSpec(
+                            id=first_id + len(pipes),
+                            process=k,
+                            port=port.name,
+                            inward=inward,
+                            shape=spec.shape,
+                            dtype=spec.dtype,
+                            capacity=port.external_pipe_buffer_size,
+                        )
+                    )
+    return pipes
 
+
+def reorder(
+    order: list[int],
+    specs: list[ProcessSpec],
+    channels: list[ChannelSpec],
+    references: list[ReferenceSpec],
+    pipes: list[PipeSpec],
+) -> tuple[list[ProcessSpec], list[ChannelSpec], list[ReferenceSpec], list[PipeSpec]]:
+    """Number the processes anew: `order` holds the old numbers."""
     new = {old: k for k, old in enumerate(order)}
     moved_channels = [
         replace(
@@ -127,4 +162,5 @@ def reorder(
         for c in channels
     ]
     moved_references = [replace(r, port=(new[r.port[0]], r.port[1]), owner=new[r.owner]) for r in references]
-    return [specs[k] for k in order], moved_channels, moved_references
+    moved_pipes = [replace(p, process=new[p.process]) for p in pipes]
+    return [specs[k] for k in order], moved_channels, moved_references, moved_pipes

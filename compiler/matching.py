@@ -9,57 +9,21 @@ import numpy as np
 
 from lahar.processes.errors import CompileError, DtypeError, LaharWarning, ShapeError
 from lahar.processes.model import (
-    AbstractSyncProtocol,
     LavaPyType,
-    PyAsyncProcessModel,
     PyInPort,
     PyOutPort,
     PyRefPort,
     PyVarPort,
-    SyncDomain,
 )
 from lahar.processes.ports import ImplicitVarPort
 from lahar.processes.process import AbstractProcess
 from lahar.processes.var import Var
 
-from .graph import Network
 from .plan import PortSpec, ProcessSpec, VarSpec
 from .run_configs import Model
 
 # Microseconds that the scheduler and the ports need for one actor and step.
 SCHEDULING_COST = 1.5
-
-
-def check_protocol(process: AbstractProcess, model: Model) -> None:
-    if issubclass(model, PyAsyncProcessModel):
-        raise CompileError(
-            f"Process '{process.name}': {model.__name__} is asynchronous. Networks with asynchronous models "
-            "cannot be run yet; choose a model derived from PyLoihiProcessModel."
-        )
-
-
-def check_domains(domains: list[SyncDomain], network: Network) -> None:
-    """Refuse sync domains that contradict each other or the models."""
-    names: set[str] = set()
-    domain_of: dict[int, str] = {}
-    models = {id(leaf): model for leaf, model in network.leaves}
-    for domain in domains:
-        if domain.name in names:
-            raise CompileError(f"custom_sync_domains: two SyncDomains are named '{domain.name}'.")
-        names.add(domain.name)
-        for process in domain.processes:
-            other = domain_of.setdefault(id(process), domain.name)
-            if other != domain.name:
-                raise CompileError(
-                    f"Process '{process.name}' is in SyncDomains '{other}' and '{domain.name}'; put it in one."
-                )
-            model = models.get(id(process))
-            wanted = (model.implements_protocol if model else None) or AbstractSyncProtocol
-            if not isinstance(domain.protocol, wanted):
-                raise CompileError(
-                    f"Process '{process.name}' is in SyncDomain '{domain.name}' of protocol {domain.protocol!r}, but "
-                    f"its model {model.__name__ if model else ''} implements {wanted.__name__}."
-                )
 
 
 def process_spec(process: AbstractProcess, model: Model) -> ProcessSpec:

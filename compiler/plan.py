@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .safety import paces
+
 
 @dataclass(frozen=True)
 class VarSpec:
@@ -91,6 +93,35 @@ class ReferenceSpec:
     backward: tuple[Callable[[Any], Any], ...]
 
 
+@dataclass(frozen=True)
+class PipeSpec:
+    """An external pipe at a port; `process` is the index of its process.
+
+    Attributes
+    ----------
+    id : int
+        Distinct from the ids of channels.
+    inward : bool
+        From the host to an InPort; else from an OutPort to the host.
+    """
+
+    id: int
+    process: int
+    port: str
+    inward: bool
+    shape: tuple[int, ...]
+    dtype: str
+    capacity: int
+
+
+@dataclass(frozen=True)
+class DomainSpec:
+    """Processes that share a protocol and, unless it is asynchronous, the phases of their time steps."""
+
+    name: str
+    is_async: bool
+
+
 @dataclass
 class Plan:
     """Which Process runs in which partition, and every channel: plain, picklable data.
@@ -115,6 +146,11 @@ class Plan:
         travel in one message; None: bounded by the channels' capacity only.
     management_order : list of int
         Order of processes in management phases: owners of Vars before those who read them.
+    domains : list of DomainSpec
+    domain : list of int
+        Sync domain of each Process.
+    pipes : list of PipeSpec
+        Between ports and the host.
     """
 
     processes: list[ProcessSpec]
@@ -126,10 +162,16 @@ class Plan:
     sync_reasons: list[str]
     lookahead: dict[tuple[int, int], int | None]
     management_order: list[int]
+    domains: list[DomainSpec]
+    domain: list[int]
+    pipes: list[PipeSpec] = field(default_factory=list)
     launcher: str = "local"
     progress: bool | str = "auto"
     notes: list[str] = field(default_factory=list)
-    user_processes: dict[str, Any] = field(default_factory=dict)
+
+    def paced_domains(self) -> set[int]:
+        """Return the domains in which a model waits for the host between time steps."""
+        return {d for p, d in zip(self.processes, self.domain, strict=True) if paces(p.model)}
 
     def crossing(self) -> list[ChannelSpec]:
         """Return the channels between different partitions."""

@@ -6,7 +6,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from lahar.processes.model import AbstractPyProcessModel, PyLoihiProcessModel
+from lahar.processes.model import AbstractPyProcessModel, PyAsyncProcessModel, PyLoihiProcessModel
 
 _POLLS = frozenset({"probe", "peek"})
 _REQUESTS = frozenset({"_req_pause", "_req_stop"})
@@ -15,6 +15,11 @@ _REQUESTS = frozenset({"_req_pause", "_req_stop"})
 def overrides(model: type, method: str) -> bool:
     """Whether a model class defines `method` itself."""
     return getattr(model, method) is not getattr(PyLoihiProcessModel, method)
+
+
+def paces(model: type) -> bool:
+    """Whether a model may hold up the time steps of its domain until the host has done something."""
+    return hasattr(model, "step_guard")
 
 
 def names_used(model: type) -> frozenset[str]:
@@ -51,7 +56,9 @@ def _codes(value: Any) -> Iterator[types.CodeType]:
 
 
 def elastic_hazards(
-    models: list[tuple[str, type, int]], crossing_references: list[tuple[str, str]]
+    models: list[tuple[str, type, int]],
+    crossing_references: list[tuple[str, str]],
+    piped: list[str] = (),  # type: ignore[assignment]
 ) -> list[str]:
     """Return the reasons why running ahead could change a result; empty if it is safe.
 
@@ -60,6 +67,8 @@ def elastic_hazards(
     models : list of (process name, model class, partition)
     crossing_references : list of (RefPort path, Var path)
         References whose two ends are in different partitions.
+    piped : list of str
+        Names of processes with external pipes.
     """
     reasons = [
         f"RefPort {port} and Var {var} are in different partitions" for port, var in crossing_references
@@ -70,7 +79,11 @@ def elastic_hazards(
     if len({part for _, part in pre_guarded}) > 1:
         listed = ", ".join(name for name, _ in pre_guarded)
         reasons.append(f"pre-management of {listed} depends on learners in other partitions")
+    reasons += [f"{name} exchanges messages with the host" for name in piped]
     for name, model, _ in models:
+        if issubclass(model, PyAsyncProcessModel):
+            reasons.append(f"{name} is asynchronous")
+            continue
         used = names_used(model)
         if used & _POLLS:
             reasons.append(

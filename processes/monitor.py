@@ -263,6 +263,7 @@ class PyVarRecorderModel(_RecorderModel):
     """Reads after the owner's last handler of a time step."""
 
     source: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+    reads_only = True
 
     def post_guard(self) -> bool:
         return True

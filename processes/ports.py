@@ -16,6 +16,7 @@ from .errors import (
     DuplicateConnectionError,
     PortError,
     ShapeError,
+    ValidationError,
     VarNotSharableError,
 )
 from .var import Var, check_shape
@@ -228,6 +229,31 @@ class AbstractIOPort(AbstractPort):
 
     external_pipe_flag = False
     external_pipe_buffer_size = 64
+
+    def flag_external_pipe(self, buffer_size: int | None = None) -> None:
+        """Ask for a channel between this port and the program that runs the network.
+
+        Once the runtime exists, the host's end is ``in_port.external_pipe_csp_send_port`` (`send`, `probe`) or
+        ``out_port.external_pipe_csp_recv_port`` (`recv`, `peek`, `probe`), to be used from any thread. For the
+        model it is one more connection, the last one.
+
+        Parameters
+        ----------
+        buffer_size : int, optional
+            Number of messages that the pipe holds; 64 if not given.
+
+        Raises
+        ------
+        ValidationError
+            `buffer_size` is no positive integer.
+        """
+        if buffer_size is not None:
+            if isinstance(buffer_size, bool) or not hasattr(buffer_size, "__index__") or buffer_size < 1:
+                raise ValidationError(
+                    f"a positive integer expected, not {buffer_size!r}.", f"{self.path}.flag_external_pipe"
+                )
+            self.external_pipe_buffer_size = int(buffer_size)
+        self.external_pipe_flag = True
 
 
 class AbstractRVPort(AbstractPort):

@@ -20,11 +20,13 @@ class Actor:
     vars : dict of str to VarSpec
     busy : bool
         Its handler of the present management phase has not returned yet.
-    observers : list of greenlet
-        Suspended readers of one of its Vars.
+    observers : list of callable
+        To be called when the handler has returned: readers of one of its Vars go on.
+    clusters : list of Cluster
+        Which must know when the handler has returned.
     """
 
-    __slots__ = ("busy", "model", "name", "number", "observers", "spec", "vars")
+    __slots__ = ("busy", "clusters", "model", "name", "number", "observers", "spec", "vars")
 
     def __init__(self, number: int, spec: ProcessSpec, model: Any) -> None:
         self.number = number
@@ -34,6 +36,7 @@ class Actor:
         self.vars = {var.name: var for var in spec.vars}
         self.busy = False
         self.observers: list[Any] = []
+        self.clusters: list[Any] = []
 
 
 class BuildError(Exception):

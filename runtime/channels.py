@@ -37,7 +37,7 @@ class LocalChannel:
         queue = self._queue
         while len(queue) >= self.capacity:
             self._writer = getcurrent()
-            self._scheduler.block(Wait(self.source, "send", self.destination))
+            self._scheduler.block(Wait(self.source, "send", self.destination, self.capacity))
         queue.append(message)
         if self._reader is not None:
             self._scheduler.wake(self._reader)
@@ -80,26 +80,36 @@ class Outbox:
     """
 
     def __init__(
-        self, scheduler: Scheduler, peer: Peer, channel: int, source: str, destination: str, capacity: int
+        self,
+        scheduler: Scheduler,
+        peer: Peer,
+        channel: int,
+        source: str,
+        destination: str,
+        capacity: int,
+        eager: bool = False,
     ) -> None:
         self.source = source
         self.destination = destination
         self.channel = channel
-        self.credit = capacity
+        self.capacity = self.credit = capacity
         self.sent = 0
         self.sent_bytes = 0
         self._scheduler = scheduler
         self._peer = peer
+        self._eager = eager  # an asynchronous sender may compute for long after it
         self._writer: Any = None
 
     def put(self, message: Any) -> None:
         """Hand a message to the peer's next batch; waits while the channel is full."""
         while self.credit <= 0:
             self._writer = getcurrent()
-            self._scheduler.block(Wait(self.source, "send", self.destination))
+            self._scheduler.block(Wait(self.source, "send", self.destination, self.capacity))
         self.credit -= 1
         self.sent += 1
         self._peer.add(self, message)
+        if self._eager:
+            self._peer.flush()
 
     def add_credit(self, count: int) -> None:
         """Note that the receiver has taken `count` messages."""

@@ -1,24 +1,22 @@
-"""The engine of one worker: its actors, their channels, and the execution of phases."""
+"""The engine of one worker: its actors and their channels, and the strands in which they run."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from lahar.compiler.plan import Plan
-from lahar.compiler.safety import overrides
+from lahar.compiler.plan import ChannelSpec, PipeSpec, Plan
 from lahar.processes.errors import DeadlockError, DtypeError
-from lahar.processes.model import Phase
 
 from .actors import Actor, BuildError, build_actors, finish
 from .channels import LocalChannel
 from .deadlock import Blocked, blocked_actors, explain
-from .references import Reference
-from .scheduler import Call, Scheduler
-from .sequencer import LRN, PAUSE, POST, PRE, STOP, Sequencer
+from .domains import AsyncActor, LoihiDomain
+from .references import couple
+from .scheduler import Scheduler, Strand
+from .sequencer import Need
 from .values import assign, read, restore, snapshot
 
 
@@ -43,8 +41,20 @@ class Failure:
     error: BaseException | None
 
 
+class Links(Protocol):
+    """Makes the ends of channels that lead out of a worker: to other workers and to the host."""
+
+    def make_outbox(self, channel: ChannelSpec, source: str, destination: str) -> Any: ...
+    def make_inbox(self, channel: ChannelSpec, source: str, destination: str) -> Any: ...
+    def make_pipe_inbox(self, pipe: PipeSpec, name: str) -> Any: ...
+    def make_pipe_outbox(self, pipe: PipeSpec, name: str) -> Any: ...
+
+    def post(self, worker: int, frames: list[Any]) -> None:
+        """Send a message of a reference."""
+
+
 class Engine:
-    """Builds and steps the actors of one partition.
+    """Builds and runs the actors of one partition.
 
     Parameters
     ----------
@@ -53,38 +63,46 @@ class Engine:
         Number of the partition.
     scheduler : Scheduler, optional
         The one that remote channels wait with.
-    remote_out, remote_in : callable, optional
-        Make the end of a channel to or from another partition, given its ChannelSpec and names.
+    links : Links, optional
+        Ends of channels that lead out of this worker.
+
+    Attributes
+    ----------
+    domains : dict of int to LoihiDomain
+    free : list of AsyncActor
+    shared : dict of int to SharedCluster
+        Clusters of references that extend over several workers.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        part: int,
-        scheduler: Scheduler | None = None,
-        remote_out: Callable[..., Any] | None = None,
-        remote_in: Callable[..., Any] | None = None,
+        self, plan: Plan, part: int, scheduler: Scheduler | None = None, links: Links | None = None
     ) -> None:
         self.plan = plan
         self.scheduler = scheduler or Scheduler()
-        self.sequencer = Sequencer()
-        self.phase = Phase.SPK
-        self.written: list[Reference] = []
         self.actors = build_actors(plan, part)
         by_number = {actor.number: actor for actor in self.actors}
-        self._attach(plan, part, by_number, remote_out, remote_in)
-        self._wishing: list[Any] = []
-        for actor in self.actors:
-            actor.model._announce = self._wishing.append
-            if actor.model._wishes:
-                self._wishing.append(actor.model)
+        self._attach(plan, part, by_number, links)
+        self.domains: dict[int, LoihiDomain] = {}
+        self.free: list[AsyncActor] = []
+        for number, domain in enumerate(plan.domains):
+            members = [a for a in self.actors if plan.domain[a.number] == number]
+            if domain.is_async:
+                self.free += [AsyncActor(actor, self.scheduler) for actor in members]
+            elif members:
+                management = [by_number[k] for k in plan.management_order if by_number.get(k) in members]
+                self.domains[number] = LoihiDomain(number, members, management, self.scheduler)
+        self._domain_of = {a.number: self.domains.get(plan.domain[a.number]) for a in self.actors}
+        self.shared = couple(
+            plan, part, by_number, self.domains, self.scheduler, links.post if links is not None else None
+        )
+        owners = [by_number[r.owner] for r in plan.references if r.owner in by_number]
+        for loihi in self.domains.values():
+            loihi.watch(owners)
         finish(self.actors)
         self._vars = {var.id: (actor, var) for actor in self.actors for var in actor.spec.vars}
-        self._arrange(by_number)
+        self._by_name = {actor.name: actor for actor in self.actors}
 
-    def _attach(
-        self, plan: Plan, part: int, actors: dict[int, Actor], remote_out: Any, remote_in: Any
-    ) -> None:
+    def _attach(self, plan: Plan, part: int, actors: dict[int, Actor], links: Links | None) -> None:
         for channel in plan.channels:
             (a, out), (b, into) = channel.source, channel.destination
             here, there = plan.partition[a] == part, plan.partition[b] == part
@@ -94,197 +112,115 @@ class Engine:
                 both: Any = LocalChannel(self.scheduler, source, destination, channel.capacity)
                 getattr(actors[a].model, out).attach(both)
                 getattr(actors[b].model, into).attach(both, channel.transforms, channel.dtype)
-            elif here and remote_out is not None:
-                getattr(actors[a].model, out).attach(remote_out(channel, source, destination))
-            elif there and remote_in is not None:
-                inbox = remote_in(channel, source, destination)
+            elif here and links is not None:
+                getattr(actors[a].model, out).attach(links.make_outbox(channel, source, destination))
+            elif there and links is not None:
+                inbox = links.make_inbox(channel, source, destination)
                 getattr(actors[b].model, into).attach(inbox, channel.transforms, channel.dtype)
-        for ref in plan.references:
-            reader, owner = ref.port[0], ref.owner
-            if reader in actors and owner in actors:
-                port = getattr(actors[reader].model, ref.port[1])
-                port.attach(
-                    Reference(
-                        self,
-                        ref.id,
-                        actors[reader],
-                        port.name,
-                        actors[owner],
-                        ref.var,
-                        ref.forward,
-                        ref.backward,
-                    )
-                )
-
-    def _arrange(self, by_number: dict[int, Actor]) -> None:
-        """Sort actors by the phases they can take part in, once."""
-        self._spikers: list[Call] = [(a, a.model.run_spk) for a in self.actors]
-        self._models = [a.model for a in self.actors]
-        management = [by_number[k] for k in self.plan.management_order if k in by_number]
-        self._pre = [a for a in management if overrides(type(a.model), "pre_guard")]
-        self._post = [a for a in management if overrides(type(a.model), "post_guard")]
-        self._learners = [a for a in self.actors if overrides(type(a.model), "lrn_guard")]
-        self._guarded = [a for a in self.actors if a in self._learners or a in self._post]
-        owners = {by_number[r.owner] for r in self.plan.references if r.owner in by_number}
-        self._owners = frozenset(id(a) for a in owners)
-
-    # --- phases -----------------------------------------------------------------------------
-
-    def begin(self, phase: Phase, step: int) -> list[Call]:
-        """Return the calls of a phase, having told every model what is executed."""
-        self.phase = phase
-        for model in self._models:
-            model.phase = phase
-        if phase is Phase.SPK:
-            for model in self._models:
-                model.time_step = step
-            return self._spikers
-        if phase is Phase.LRN:
-            return [(a, a.model.run_lrn) for a in self._willing(self._learners, "lrn_guard")]
-        if phase is Phase.PRE_MGMT:
-            return self._manage([(a, a.model.run_pre_mgmt) for a in self._willing(self._pre, "pre_guard")])
-        return self._manage([(a, a.model.run_post_mgmt) for a in self._willing(self._post, "post_guard")])
-
-    def _willing(self, actors: list[Actor], guard: str) -> list[Actor]:
-        """Return the actors whose guard is true; a guard that raises has failed like a handler."""
-        willing = []
-        for actor in actors:
-            try:
-                if getattr(actor.model, guard)():
-                    willing.append(actor)
-            except (Exception, SystemExit) as error:
-                self.scheduler.failures.append((actor, error))
-        return willing
-
-    def _manage(self, calls: list[Call]) -> list[Call]:
-        """Make readers of a Var wait for the handler of its owner."""
-        for k, (actor, method) in enumerate(calls):
-            if id(actor) in self._owners:
-                actor.busy = True
-                calls[k] = (actor, partial(self._run_owner, actor, method))
-        return calls
-
-    def _run_owner(self, actor: Actor, method: Callable[[], None]) -> None:
-        try:
-            method()
-        finally:
-            actor.busy = False
-            for sleeper in actor.observers:
-                self.scheduler.wake(sleeper)
-            actor.observers.clear()
-
-    def end(self) -> int:
-        """Finish the present phase; return what the actors ask for (flags of `Need`)."""
-        if self.written:
-            self._apply_writes()
-        wishing = self._wishing
-        needs = 0
-        if wishing:
-            # a model announces each of its requests, and may have withdrawn it since
-            asked = {id(m): m for m in wishing if m._wishes}
-            for model in asked.values():
-                if "pause" in model._wishes:
-                    needs |= PAUSE
-                    model._wishes.remove("pause")
+        for pipe in plan.pipes:
+            if plan.partition[pipe.process] == part and links is not None:
+                port = getattr(actors[pipe.process].model, pipe.port)
+                name = f"{plan.processes[pipe.process].name}.{pipe.port}"
+                if pipe.inward:
+                    port.attach(links.make_pipe_inbox(pipe, name), (), pipe.dtype)
                 else:
-                    needs |= STOP
-                    model._wishes.clear()
-            excluded = set(asked)
-            wishing[:] = [m for m in asked.values() if m._wishes]
-            asking = [a for a in self._guarded if id(a.model) not in excluded]
-        else:
-            asking = self._guarded
-            excluded = set()
-        phase = self.phase
-        if phase is Phase.SPK:
-            for actor in asking:
-                model = actor.model
-                try:
-                    if model.lrn_guard():
-                        needs |= PRE if model.pre_guard() else LRN
-                    elif model.post_guard():
-                        needs |= POST
-                except (Exception, SystemExit) as error:
-                    self.scheduler.failures.append((actor, error))
-        elif phase is Phase.PRE_MGMT:
-            # every actor that does not ask for pause or stop asks for learning
-            if len(excluded) < len(self.actors):
-                needs |= LRN
-        elif phase is Phase.LRN:
-            for actor in self._post:
-                if id(actor.model) not in excluded and self._willing([actor], "post_guard"):
-                    needs |= POST
-                    break
-        return needs
+                    port.attach(links.make_pipe_outbox(pipe, name))
 
-    def _apply_writes(self) -> None:
-        written, self.written = self.written, []
-        for reference in sorted(dict.fromkeys(written), key=lambda r: r.number):
-            try:
-                reference.apply()
-            except (Exception, SystemExit) as error:  # the value does not fit, or the owner refuses it
-                self.scheduler.failures.append((reference.reader, error))
+    # --- running --------------------------------------------------------------------------------
 
-    def quiet(self) -> bool:
-        """Apply waiting writes when all reads are done; return whether that let anybody go on."""
-        if not self.written:
-            return False
-        before = len(self.scheduler.blocked)
-        self._apply_writes()
-        return len(self.scheduler.blocked) < before
-
-    # --- running by itself --------------------------------------------------------------------
-
-    def next_calls(self, exchange: Callable[[int], int] | None = None) -> Iterable[Call] | None:
-        """Return the calls of the next phase, None at the end of the run.
+    def begin_run(self, limits: dict[int, int], num_steps: int) -> None:
+        """Set the last time step of each domain and make the calls of asynchronous actors.
 
         Parameters
         ----------
-        exchange : callable, optional
-            Takes what the actors here ask for and returns what the actors of all workers ask for.
+        limits : dict of int to int
+            By number of the domain.
+        num_steps : int
+            Time steps of this run, for asynchronous actors.
         """
-        sequencer = self.sequencer
-        if self._entered:
-            if self.scheduler.failures:
-                return None
-            needs = self.end()
-            if self.scheduler.failures:
-                return None
-            sequencer.add(needs if exchange is None else exchange(needs))
-        phase = sequencer.next()
-        if phase is None:
-            self._entered = False
-            return None
-        self._entered = True
-        return self.begin(phase, sequencer.step)
+        self.set_limits(limits)
+        self._starting = [s for s in (f.strand(num_steps) for f in self.free) if s is not None]
 
-    _entered = False
+    _starting: Sequence[Strand] = ()
 
-    def run(self) -> None:
-        """Run to the sequencer's limit (or a model's request, or a failure) without any other worker.
+    def set_limits(self, limits: dict[int, int]) -> None:
+        for number, domain in self.domains.items():
+            domain.sequencer.limit = limits[number]
 
-        Raises
-        ------
-        DeadlockError
+    def extend(self, limits: dict[int, int]) -> None:
+        """Set the last time steps in the middle of a run; domains that have halted before them go on."""
+        self.set_limits(limits)
+        for domain in self.domains.values():
+            if not domain.active and domain.sequencer.step < domain.sequencer.limit:
+                self.scheduler.add(domain.strand())
+
+    def run(self, idle: Callable[[], bool]) -> None:
+        """Run until all domains have reached their limit (or a model's request, or a failure).
+
+        Parameters
+        ----------
+        idle : callable
+            Called when every actor waits, see `Scheduler.run`.
         """
-        try:
-            self.scheduler.run(self.next_calls, self._wait_inside)
-        except Interrupted:
-            self._entered = False
+        strands = [*self._starting, *(d.strand() for d in self.domains.values())]
+        self._starting = ()
+        self.scheduler.run(strands, idle)
 
-    def _wait_inside(self) -> None:
-        if not self.quiet():
-            self.check_deadlock()
+    @property
+    def steps(self) -> dict[int, int]:
+        """Time step of each domain."""
+        return {number: domain.sequencer.step for number, domain in self.domains.items()}
+
+    @property
+    def step(self) -> int:
+        """The latest time step of any domain."""
+        return max((d.sequencer.step for d in self.domains.values()), default=0)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a domain has not reached its limit or an asynchronous actor has not returned."""
+        return any(f.active for f in self.free) or any(
+            d.sequencer.step < d.sequencer.limit for d in self.domains.values()
+        )
+
+    def halt(self, why: str) -> None:
+        """Begin no further time step, and tell asynchronous actors why."""
+        for domain in self.domains.values():
+            domain.sequencer.limit = domain.sequencer.step
+        for free in self.free:
+            free.halting = why
+
+    def take_wish(self) -> Need:
+        """Return what models asked for in the steps that have just ended (pause first), and forget it."""
+        wishes = [d.take_wish() for d in self.domains.values()]
+        wishes += [f.take_wish() for f in self.free]
+        return min((w for w in wishes if w), default=Need.NOTHING)
+
+    # --- waiting ----------------------------------------------------------------------------------
 
     def check_deadlock(self) -> None:
         """Raise `DeadlockError`: called when all unfinished actors wait and nothing can arrive."""
         if self.scheduler.failures:
             raise Interrupted
-        raise DeadlockError(explain(self.blocked_actors()))
+        raise DeadlockError(explain(self.blocked_actors(), self.ended()))
 
     def blocked_actors(self) -> list[Blocked]:
         """Return the suspended actors."""
-        return blocked_actors(self.scheduler, self.phase.name, self.sequencer.step)
+        return blocked_actors(self.scheduler, self._where)
+
+    def _where(self, process: str) -> tuple[str, int]:
+        """Return phase and time step of a process."""
+        actor = self._by_name.get(process)
+        domain = self._domain_of[actor.number] if actor is not None else None
+        return ("ASYNC", 0) if domain is None else (domain.phase.name, domain.sequencer.step)
+
+    def ended(self) -> list[str]:
+        """Return the processes that do nothing more in this run."""
+        done = [f.actor.name for f in self.free if not f.active]
+        for domain in self.domains.values():
+            if not domain.active:
+                done += [a.name for a in domain.actors]
+        return done
 
     # --- Vars ---------------------------------------------------------------------------------
 
@@ -318,12 +254,20 @@ class Engine:
 
     def take_failures(self) -> list[Failure]:
         """Return and forget the exceptions that models raised."""
-        failures = [
-            make_failure(actor, error, self.phase.name, actor.model.time_step)
-            for actor, error in self.scheduler.failures
-        ]
+        failures = []
+        for actor, error in self.scheduler.failures:
+            domain = self._domain_of[actor.number]
+            phase, step = ("ASYNC", 0) if domain is None else (domain.phase.name, actor.model.time_step)
+            failures.append(make_failure(actor, error, phase, step))
         self.scheduler.failures.clear()
         return failures
+
+    def failed_domain(self) -> int:
+        """Return the domain of the first failure, or -1."""
+        if not self.scheduler.failures:
+            return -1
+        number = self.scheduler.failures[0][0].number
+        return self.plan.domain[number] if self._domain_of[number] is not None else -1
 
 
 class Interrupted(Exception):

@@ -6,8 +6,9 @@ removes the socket directory.
 
 It talks to the host over a socket pair, one msgpack message after the other:
 
-- host: ``["spawn", number, control, inbox, secret]``, ``["kill", pid]``
-- fork server: ``["ready"]``, ``["spawned", number, pid]``, ``["exited", pid, status]``
+- host: ``["spawn", number, control, inbox, secret, status]``, ``["kill", pid]``
+- fork server: ``["ready"]``, ``["spawned", number, pid]``, ``["exited", pid, status]``,
+  ``["stopped", pid, signal]``, ``["continued", pid]``
 """
 
 from __future__ import annotations
@@ -100,12 +101,12 @@ class ForkServer:
 
     def _obey(self, command: list[Any]) -> None:
         if command[0] == "spawn":
-            _, number, control, inbox, secret = command
-            self._tell(["spawned", number, self._fork(number, control, inbox, secret)])
+            number = command[1]
+            self._tell(["spawned", number, self._fork(*command[1:])])
         elif command[0] == "kill" and command[1] in self._workers:
             os.kill(command[1], signal.SIGKILL)
 
-    def _fork(self, number: int, control: str, inbox: str, secret: bytes) -> int:
+    def _fork(self, number: int, control: str, inbox: str, secret: bytes, status_path: str) -> int:
         parent = os.getpid()
         pid = os.fork()
         if pid:
@@ -126,17 +127,22 @@ class ForkServer:
             numpy.random.seed()  # noqa: NPY002 - forks must not draw the same numbers
             from .worker import main
 
-            status = main(number, control, inbox, secret)
+            status = main(number, control, inbox, secret, status_path)
         finally:
             os._exit(status)
 
     def _reap(self) -> None:
         while self._workers:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if pid == 0:
                 return
-            self._workers.discard(pid)
-            self._tell(["exited", pid, os.waitstatus_to_exitcode(status)])
+            if os.WIFSTOPPED(status):
+                self._tell(["stopped", pid, os.WSTOPSIG(status)])
+            elif os.WIFCONTINUED(status):
+                self._tell(["continued", pid])
+            else:
+                self._workers.discard(pid)
+                self._tell(["exited", pid, os.waitstatus_to_exitcode(status)])
 
     def _clean_up(self) -> None:
         for pid in self._workers:

@@ -80,9 +80,9 @@ class Launcher:
         os.mkdir(path, 0o700)
         return path
 
-    def spawn(self, number: int, control: str, inbox: str, secret: bytes) -> None:
+    def spawn(self, number: int, control: str, inbox: str, secret: bytes, status: str) -> None:
         """Ask for a worker; `listen` tells its pid."""
-        self._tell(["spawn", number, control, inbox, secret])
+        self._tell(["spawn", number, control, inbox, secret, status])
 
     def kill(self, pid: int) -> None:
         self._tell(["kill", pid])

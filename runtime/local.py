@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 import cloudpickle
+import numpy as np
 import zmq
 
 from lahar.compiler.plan import Plan, ProcessSpec
@@ -33,16 +34,22 @@ from lahar.processes.errors import (
 
 from . import messages as m
 from . import service_protocol as sp
+from .deadlock import Blocked
 from .engine import Failure
 from .launcher import WorkerPool
 from .outcome import Outcome
-from .sockets import CONTROL, HOST, SECRET_BYTES, open_socket, seal, unseal
+from .pipes import HostReceiver, HostSender, make_host_ends
+from .sockets import CONTROL, DATA, HOST, HOST_NUMBER, SECRET_BYTES, open_socket, seal, unseal
+from .status import Status
 from .values import decode, encode
+from .wire import ChannelFormat, decode_batch, encode_batch
 
 _HOST_ADDRESS = "inproc://host"
 _log = logging.getLogger("lahar.runtime")
 _GATHER = 0.5  # seconds that workers have to report after a failure
 _LEAVE = 2.0  # seconds that workers have to end when told to
+_STOPPED = 1.0  # seconds after which a worker that was stopped by a signal is given up
+_STALE = 0.6  # seconds; workers that wait say so at least twice as often
 
 
 class LocalNetwork:
@@ -50,7 +57,7 @@ class LocalNetwork:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._protocol = sp.ServiceProtocol(plan.partitions)
+        self._protocol = sp.ServiceProtocol(plan.partitions, len(plan.domains))
         self._owner = {
             var.id: part
             for spec, part in zip(plan.processes, plan.partition, strict=True)
@@ -75,12 +82,22 @@ class LocalNetwork:
         self._seal = seal(CONTROL, 0, self._secret)
         self._bell_lock = threading.Lock()
         self._outlets: dict[int, Any] = {}
+        self._exited: set[int] = set()
+        self._stopped: dict[int, tuple[float, int]] = {}  # deadline and signal of workers that are stopped
+        self._host_waits: tuple[float, tuple[Blocked, ...]] = (0.0, ())
+        self._status = Status(plan.partitions)
+        names = [f"{plan.processes[p.process].name}.{p.port}" for p in plan.pipes]
+        self.pipes = make_host_ends(plan.pipes, names, self._send_message, self._send_credit)
+        self._pipe_formats = {p.id: ChannelFormat(p.shape, np.dtype(p.dtype)) for p in plan.pipes}
+        self._pipe_worker = {p.id: plan.partition[p.process] for p in plan.pipes}
+        self._data_seal = seal(DATA, HOST_NUMBER, self._secret)
 
     # --- called by the host's threads ---------------------------------------------------------
 
     @property
     def step(self) -> int:
-        return self._protocol.step
+        """Last time step begun by any worker."""
+        return self._status.step
 
     def open(self) -> Outcome:
         """Start the workers and build all models."""
@@ -114,8 +131,42 @@ class LocalNetwork:
         except FutureTimeout:
             return None
 
-    def halt(self) -> None:
-        self._tell(sp.HaltRun())
+    def halt(self, why: str = "pause") -> None:
+        self._tell(sp.HaltRun(why))
+
+    def abandon(self) -> None:
+        """Make the run end in the middle of a time step."""
+        self._tell(sp.Abandon())
+
+    def waits_for_host(self) -> list[str]:
+        """Return the ports at which the run waits for the host in the middle of a time step."""
+        when, waits = self._host_waits
+        if time.monotonic() - when > _STALE:
+            return []
+        return [b.port for b in waits if b.operation != "step"]
+
+    def ignoring(self) -> list[str]:
+        """Return the asynchronous processes that have not reacted to a halt, if it is only them."""
+        late = self._protocol.unanswered()
+        free = [
+            p.name
+            for p, part, domain in zip(
+                self._plan.processes, self._plan.partition, self._plan.domain, strict=True
+            )
+            if part in late and self._plan.domains[domain].is_async
+        ]
+        workers = {
+            part
+            for part, domain in zip(self._plan.partition, self._plan.domain, strict=True)
+            if not self._plan.domains[domain].is_async
+        }
+        return [] if late & workers else free
+
+    def _send_message(self, pipe: int, message: Any) -> None:
+        self._tell(("message", pipe, message))
+
+    def _send_credit(self, pipe: int, count: int) -> None:
+        self._tell(("credit", pipe, count))
 
     def get(self, var_id: int) -> Any:
         return self._tell(("get", self._owner[var_id], [var_id])).result()[var_id]
@@ -204,6 +255,7 @@ class LocalNetwork:
             if watch.ident is not None:
                 watch.join()
             self._close_sockets()
+            self._status.close()
             if self._directory:
                 shutil.rmtree(self._directory, ignore_errors=True)
             WorkerPool.give_back(self._launcher, healthy)
@@ -219,21 +271,32 @@ class LocalNetwork:
 
     def _start_workers(self) -> None:
         self._directory = self._launcher.new_directory()
+        self._status.share(f"{self._directory}/status")
         control = f"ipc://{self._directory}/control"
         self._inbox.bind(control)
         self._addresses = [f"ipc://{self._directory}/worker-{k}" for k in range(self._plan.partitions)]
         for k, address in enumerate(self._addresses):
-            self._launcher.spawn(k, control, address, self._secret)
+            self._launcher.spawn(k, control, address, self._secret, self._status.path)
 
     def _turn(self) -> None:
         """Wait for one message and deal with it."""
-        if self._deadline is None:
+        deadlines = [when for when, _ in self._stopped.values()]
+        if self._deadline is not None:
+            deadlines.append(self._deadline)
+        if not deadlines:
             self._take(self._inbox.recv_multipart(copy=False))
             return
-        left = max(0, int(1000 * (self._deadline - time.monotonic())))
+        left = max(0, int(1000 * (min(deadlines) - time.monotonic())) + 1)
         if self._inbox.poll(left):
             self._take(self._inbox.recv_multipart(copy=False))
-        if time.monotonic() >= self._deadline or self._all_quiet():
+        now = time.monotonic()
+        for worker, (when, signal_number) in list(self._stopped.items()):
+            if now >= when:
+                del self._stopped[worker]
+                self._launcher.kill(self._pids[worker])
+                how = f"was stopped by signal {_name_signal(signal_number)} and did not go on within {_STOPPED:g} s"
+                self._lost(worker, how)
+        if self._deadline is not None and (now >= self._deadline or self._all_quiet()):
             self._deadline = None
             self._report_failure()
 
@@ -247,8 +310,24 @@ class LocalNetwork:
             return
         if what == HOST:
             self._take_commands()
+        elif what == DATA:
+            self._take_pipes(frames)
         else:
             self._take_message(sender, m.decode(frames))
+
+    def _take_pipes(self, frames: list[Any]) -> None:
+        """Hand what workers sent over pipes to the host's ends."""
+        self._host_waits = (0.0, ())
+        batch = decode_batch(frames, self._pipe_formats)
+        for pipe, message in batch.messages:
+            end = self.pipes[pipe]
+            assert isinstance(end, HostReceiver)
+            end.deliver(message)
+        for pipe, count in batch.credits:
+            sender = self.pipes.get(pipe)
+            if not isinstance(sender, HostSender):
+                raise RemoteProtocolError(f"worker {batch.sender} returned credit of pipe {pipe}")
+            sender.add_credit(count)
 
     def _take_message(self, worker: int, message: m.Message) -> None:
         match message:
@@ -295,12 +374,34 @@ class LocalNetwork:
         if message[0] == "spawned":
             self._pids[message[1]] = message[2]
         elif message[0] == "exited":
-            worker = next((k for k, pid in self._pids.items() if pid == message[1]), None)
+            worker = self._worker_of(message[1])
             if worker is not None:
-                self._lost(worker, message[2])
+                self._exited.add(worker)
+                self._stopped.pop(worker, None)
+                self._lost(worker, _describe_exit(message[2]))
+        elif message[0] in ("stopped", "continued"):
+            worker = self._worker_of(message[1])
+            if worker is None or worker in self._gone:
+                return
+            if message[0] == "continued":
+                self._stopped.pop(worker, None)
+                _log.warning("worker %d (pid %d) goes on", worker, message[1])
+                return
+            self._stopped[worker] = (time.monotonic() + _STOPPED, message[2])
+            _log.warning(
+                "worker %d (pid %d) was stopped by signal %s; the run fails unless it goes on within %g s",
+                worker,
+                message[1],
+                _name_signal(message[2]),
+                _STOPPED,
+            )
 
-    def _lost(self, worker: int, status: int) -> None:
-        how = _describe_exit(status)
+    def _worker_of(self, pid: int) -> int | None:
+        return next((k for k, known in self._pids.items() if known == pid), None)
+
+    def _lost(self, worker: int, how: str) -> None:
+        if worker in self._gone:
+            return
         self._gone[worker] = how
         self._quiet.add(worker)
         if self._closing:
@@ -318,8 +419,8 @@ class LocalNetwork:
             if part == worker
         ]
         return (
-            f"Worker {worker} (pid {self._pids[worker]}, processes {', '.join(names)}) {how} near time step "
-            f"{self._protocol.step}. The run cannot go on; Vars of other workers remain readable."
+            f"Worker {worker} (pid {self._pids[worker]}, processes {', '.join(names)}) {how}. It was last in "
+            f"{self._status.describe(worker)}. The run cannot go on; Vars of other workers remain readable."
         )
 
     def _take_commands(self) -> None:
@@ -337,7 +438,7 @@ class LocalNetwork:
                 self._take_launcher(command[1])
             elif command[0] == "lost" if isinstance(command, tuple) else False:
                 raise command[1]
-            elif isinstance(command, (sp.Run, sp.HaltRun)):
+            elif isinstance(command, (sp.Run, sp.HaltRun, sp.Abandon)):
                 try:
                     self._begin(command)
                     answer.set_result(None)
@@ -346,7 +447,7 @@ class LocalNetwork:
             else:
                 self._ask(command, answer)
 
-    def _begin(self, command: sp.Run | sp.HaltRun) -> None:
+    def _begin(self, command: sp.Run | sp.HaltRun | sp.Abandon) -> None:
         """Pass a command of the host on; a network that has failed meanwhile fails the run at once."""
         if self._protocol.state is sp.State.FAILED:
             if self._deadline is None:
@@ -356,6 +457,10 @@ class LocalNetwork:
 
     def _ask(self, command: tuple[Any, ...], answer: Future[Any]) -> None:
         verb, worker = command[0], command[1]
+        if verb in ("message", "credit"):
+            self._forward(*command)
+            answer.set_result(None)
+            return
         if worker in self._gone:
             answer.set_exception(WorkerDiedError(self._death_message(worker, self._gone[worker])))
             return
@@ -373,6 +478,18 @@ class LocalNetwork:
         else:
             _, _, var, header, buffers = command
             self._send(worker, m.Set(request, var, header, tuple(buffers)))
+
+    def _forward(self, verb: str, pipe: int, content: Any) -> None:
+        """Send what the host puts into a pipe, or the credit for what it took out."""
+        self._host_waits = (0.0, ())
+        worker = self._pipe_worker[pipe]
+        outlet = self._outlets.get(worker)
+        if outlet is None or worker in self._gone:
+            return  # whoever waits hears of it when the network is closed
+        messages, credit = ([(pipe, content)], {}) if verb == "message" else ([], {pipe: content})
+        frames, _ = encode_batch(HOST_NUMBER, messages, credit)
+        frames[0] = self._data_seal + frames[0]
+        outlet.send_multipart(frames)
 
     def _send(self, worker: int, message: m.Message) -> None:
         head, *buffers = m.encode(message)
@@ -394,11 +511,19 @@ class LocalNetwork:
                     self._ready.set_result(Outcome(0))
                 case sp.Ended():
                     assert self._run is not None
-                    self._run.set_result(Outcome(action.step, action.wish))
+                    self._run.set_result(Outcome(max(action.steps, default=0), action.wish))
+                case sp.HostAwaited():
+                    self._note_host_waits(action.waits)
                 case sp.Broken():
                     if action.deadlock:
                         self._error = self._error or DeadlockError(action.deadlock)
                     self._deadline = time.monotonic() + _GATHER
+
+    def _note_host_waits(self, waits: tuple[Blocked, ...]) -> None:
+        ports = sorted(b.port for b in waits)
+        if ports != sorted(b.port for b in self._host_waits[1]):
+            _log.info("the network waits for the host at %s", ", ".join(ports))
+        self._host_waits = (time.monotonic(), waits)
 
     # --- failure and end --------------------------------------------------------------------------
 
@@ -408,7 +533,7 @@ class LocalNetwork:
     def _report_failure(self) -> None:
         self._note_death()
         error = None if self._failures else self._error
-        self._resolve(Outcome(self._protocol.step, failures=list(self._failures), error=error))
+        self._resolve(Outcome(self.step, failures=list(self._failures), error=error))
         for answer in self._settling:
             answer.set_result(None)
         self._settling.clear()
@@ -421,7 +546,7 @@ class LocalNetwork:
 
     def _break(self, error: LaharError) -> None:
         self._error = self._error or error
-        self._resolve(Outcome(self._protocol.step, failures=list(self._failures), error=self._error))
+        self._resolve(Outcome(self.step, failures=list(self._failures), error=self._error))
 
     def _resolve(self, outcome: Outcome) -> None:
         for future in (self._ready, self._run):
@@ -448,7 +573,7 @@ class LocalNetwork:
                 elif isinstance(command, sp.Run):
                     answer.set_result(None)
                     assert self._error is not None
-                    self._resolve(Outcome(self._protocol.step, error=self._error))
+                    self._resolve(Outcome(self.step, error=self._error))
                 else:
                     answer.set_exception(self._error)
 
@@ -461,13 +586,13 @@ class LocalNetwork:
         stubborn = self._protocol.state is sp.State.FAILED and not self._all_quiet()
         deadline = time.monotonic() + (0.0 if stubborn else _LEAVE)
         killed = False
-        while len(self._gone) < self._plan.partitions:
+        while len(self._exited) < self._plan.partitions:
             left = deadline - time.monotonic()
             if left <= 0 and killed:
                 return False
             if left <= 0:
                 for k, pid in self._pids.items():
-                    if k not in self._gone:
+                    if k not in self._exited:
                         self._launcher.kill(pid)
                 killed, deadline = True, time.monotonic() + _LEAVE
             elif self._inbox.poll(max(1, int(1000 * left))):
@@ -476,13 +601,16 @@ class LocalNetwork:
 
 
 def _describe_exit(status: int) -> str:
-    if status < 0:
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = "unknown"
-        return f"was killed by signal {-status} ({name})"
-    return f"ended with exit status {status}"
+    return (
+        f"was killed by signal {_name_signal(-status)}" if status < 0 else f"ended with exit status {status}"
+    )
+
+
+def _name_signal(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"{number} (unknown)"
 
 
 def pickle_plan(plan: Plan) -> bytes:

@@ -38,14 +38,30 @@ class Build(Message):
 
 @dataclass(frozen=True)
 class Grant(Message):
-    """Run up to and including time step `step`."""
+    """Run up to and including time step ``limits[domain]`` in each sync domain.
 
-    step: int
+    `final` is 1 if the run ends there because it was held; else a run of `num_steps` begins, and
+    asynchronous actors are called.
+    """
+
+    limits: list[int]
+    num_steps: int
+    final: int
 
 
 @dataclass(frozen=True)
 class Hold(Message):
-    """Finish the present time step, begin no other, and say which one it is."""
+    """Finish the present time steps, begin no others, and say which ones they are.
+
+    `why` is ``"pause"`` or ``"stop"``, for asynchronous actors.
+    """
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Rest(Message):
+    """All time steps of a held run are done everywhere: leave asynchronous actors suspended where they are."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +98,9 @@ class Ask(Message):
 
 @dataclass(frozen=True)
 class Abort(Message):
-    """Give up the run: at once if `phase` is 0, else when this phase (see `Failed`) has been executed."""
+    """Give up the run: at once if `phase` is 0, else when `domain` has executed this phase (see `Failed`)."""
 
+    domain: int
     phase: int
 
 
@@ -110,9 +127,13 @@ class Built(Message):
 
 @dataclass(frozen=True)
 class Reached(Message):
-    """The granted time step is done."""
+    """The granted time steps are done; `steps` holds [domain, step].
 
-    step: int
+    `pending` is 1 if an asynchronous actor has not returned yet, in a run that was held.
+    """
+
+    steps: list[list[int]]
+    pending: int
 
 
 @dataclass(frozen=True)
@@ -125,16 +146,9 @@ class Wish(Message):
 
 @dataclass(frozen=True)
 class Holding(Message):
-    """The worker begins no time step after `step`."""
+    """The worker begins no time steps after these; `steps` holds [domain, step]."""
 
-    step: int
-
-
-@dataclass(frozen=True)
-class Progress(Message):
-    """The worker has begun time step `step`."""
-
-    step: int
+    steps: list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -147,7 +161,8 @@ class Condition(Message):
     """Answer to `Ask`.
 
     `blocked` is 1 if the worker cannot send anything before it receives something. `sent` and `received`
-    hold [worker, number of messages]; `waits` holds the fields of `Blocked` for each suspended actor.
+    hold [worker, number of messages]; `waits` holds the fields of `Blocked` for each suspended actor;
+    `ended` names the processes that do nothing more in this run.
     """
 
     round: int
@@ -155,6 +170,7 @@ class Condition(Message):
     sent: list[list[int]]
     received: list[list[int]]
     waits: list[list[Any]]
+    ended: list[str]
 
 
 @dataclass(frozen=True)
@@ -195,11 +211,13 @@ class Refused(Message):
 class Failed(Message):
     """Models raised; the pickled list of failures (or one LaharError) is in the buffer.
 
-    `phase` is the number of the phase, counted from the first of all (lockstep), or 0. Every worker gets to
-    the end of it, so that all exceptions raised in one phase are reported, whoever was the first.
+    `phase` is the number of the phase in `domain`, counted from the first of all (lockstep), or 0. Every
+    worker gets to the end of it, so that all exceptions raised in one phase are reported, whoever was the
+    first.
     """
 
     step: int
+    domain: int
     phase: int
     buffers: tuple[Any, ...]
 

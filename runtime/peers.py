@@ -7,7 +7,7 @@ from typing import Any
 import zmq
 
 from .channels import Outbox
-from .sockets import DATA, MARK, seal
+from .sockets import DATA, MARK, REFERENCE, seal
 from .wire import encode_batch
 
 _SMALL_FRAMES = 2  # header and small payloads; large payloads follow in frames of their own
@@ -31,6 +31,7 @@ class Peer:
         self._sender = sender
         self._seal = seal(DATA, sender, secret)
         self._mark_seal = seal(MARK, sender, secret)
+        self._reference_seal = seal(REFERENCE, sender, secret)
         self._socket = socket
         self._lookahead = lookahead
         self._messages: list[tuple[Outbox, Any]] = []
@@ -56,6 +57,12 @@ class Peer:
         self.flush()
         self.batches += 1
         self._socket.send(self._mark_seal + frame, zmq.NOBLOCK)
+
+    def post(self, frames: list[Any]) -> None:
+        """Send a message of a reference."""
+        self.batches += 1
+        frames[0] = self._reference_seal + frames[0]
+        self._socket.send_multipart(frames, zmq.NOBLOCK)
 
     def flush(self) -> None:
         """Send what has been collected, if anything."""

@@ -1,99 +1,296 @@
-"""RefPorts: access to a Var of another actor in the same worker."""
+"""RefPorts: access to Vars of other actors, in the same worker or in another one.
+
+Processes that are coupled by references, directly or over others, form a cluster. The rules are the same
+for every partitioning:
+
+- A read sees the Var after the owner's own handler of the phase.
+- Writes of a management phase are applied when every handler of the cluster has returned or waits in
+  ``wait()``, in the order in which the writing Processes were created. Then whoever waits goes on (a new
+  round).
+- Writes made in SPK or LRN are applied at the end of that phase; reading and waiting are refused there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from greenlet import getcurrent
 
+from lahar.compiler.plan import Plan, ReferenceSpec
 from lahar.processes.errors import StateError
 from lahar.processes.model import Phase
 
-from .scheduler import Wait
+from .scheduler import Scheduler, Wait
 from .values import as_array, assign
 
 if TYPE_CHECKING:
     from .actors import Actor
-    from .engine import Engine
+    from .domains import LoihiDomain
 
 _MANAGEMENT = (Phase.PRE_MGMT, Phase.POST_MGMT)
-Transform = Callable[[Any], Any]
+
+
+class Target:
+    """The Var at the end of a reference, in the worker of its owner; holds writes until they are applied."""
+
+    def __init__(self, spec: ReferenceSpec, owner: Actor, reader: Actor | None, scheduler: Scheduler) -> None:
+        self.number = spec.id
+        self.owner = owner
+        self._var = owner.vars[spec.var]
+        self._blamed = reader or owner
+        self._scheduler = scheduler
+        self._writes: list[Any] = []
+
+    def value(self) -> Any:
+        """Return a copy of the present value."""
+        return np.array(as_array(self.owner.model, self._var))
+
+    def add(self, data: Any) -> None:
+        self._writes.append(data)
+
+    def apply(self) -> None:
+        """Carry out the writes; a value that does not fit is a failure of the writer."""
+        writes, self._writes = self._writes, []
+        try:
+            for data in writes:
+                assign(self.owner.model, self._var, data)
+            self.owner.model.on_var_update()
+        except (Exception, SystemExit) as error:
+            self._scheduler.failures.append((self._blamed, error))
+
+
+class Cluster:
+    """Actors of one domain and worker that are coupled by references.
+
+    Attributes
+    ----------
+    domain : LoihiDomain
+    tracked : list of Actor
+        Those whose handlers must return before writes are applied; empty if nobody can write.
+    round : int
+        How often writes have been applied in the present phase.
+    """
+
+    def __init__(self, domain: LoihiDomain, tracked: list[Actor], scheduler: Scheduler) -> None:
+        self.domain = domain
+        self.tracked = tracked
+        self.round = 0
+        self._scheduler = scheduler
+        self._running = 0
+        self._waiting: list[Any] = []
+        self._written: dict[int, list[Target]] = {}
+        for actor in tracked:
+            actor.clusters.append(self)
+
+    def begin(self) -> None:
+        """Enter a management phase; actors that take part in it are marked busy."""
+        self.round = 0
+        self._running = sum(actor.busy for actor in self.tracked)
+        if not self._running:
+            self._settle()
+
+    def leave(self) -> None:
+        """Note that a handler has returned, or waits."""
+        self._running -= 1
+        if not self._running:
+            self._settle()
+
+    def write(self, target: Target, round_: int) -> None:
+        """Note that `target` has a write to be applied at the end of a round."""
+        self._written.setdefault(round_, []).append(target)
+
+    def wait(self, wait: Wait) -> None:
+        """Suspend the calling actor until the writes of this round have been applied."""
+        current = getcurrent()
+        self._waiting.append(current)
+        self.leave()
+        while current in self._waiting:
+            self._scheduler.block(wait)
+
+    def _settle(self) -> None:
+        """Nobody here runs any more: apply the writes, and let go on whoever waited for that."""
+        self._apply()
+        self._release()
+
+    def _apply(self) -> None:
+        written = self._written.pop(self.round, ())
+        for target in sorted(dict.fromkeys(written), key=lambda t: t.number):
+            target.apply()
+        self.round += 1
+
+    def _release(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._running = len(waiting)
+        for sleeper in waiting:
+            self._scheduler.wake(sleeper)
 
 
 class Reference:
-    """What a RefPort holds: reads at once, writes at the end of the phase.
+    """What a RefPort holds, where the owner of the Var is in the same worker.
 
-    In each management phase all reads come first (each after the owner's own handler), then all writes
-    in the order in which their processes were created. That order is the same for every schedule.
+    Parameters
+    ----------
+    spec : ReferenceSpec
+    cluster : Cluster
+    reader : Actor
+    port, var : str
+        ``process.port`` and ``process.var``, for messages.
+    target : Target
     """
 
     def __init__(
         self,
-        engine: Engine,
-        number: int,
+        spec: ReferenceSpec,
+        cluster: Cluster,
+        scheduler: Scheduler,
         reader: Actor,
         port: str,
-        owner: Actor,
         var: str,
-        forward: tuple[Transform, ...],
-        backward: tuple[Transform, ...],
+        target: Target | None,
     ) -> None:
-        self.number = number
-        self._engine = engine
-        self.reader = reader
+        self._spec = spec
+        self._cluster = cluster
+        self._domain = cluster.domain
+        self._scheduler = scheduler
+        self._reader = reader
         self._port = port
-        self._owner = owner
         self._var = var
-        self._forward = forward
-        self._backward = backward
-        self._writes: list[Any] = []
-        self._waiting: Any = None
+        self._target = target
+        self._last_write = (0, 0)
 
     @property
-    def _target(self) -> str:
-        return f"{self._owner.name}.{self._var}"
+    def _moment(self) -> tuple[int, int]:
+        return self._domain.phases, self._cluster.round
 
     def _check_phase(self, operation: str) -> None:
-        phase = self.reader.model.phase
+        phase = self._reader.model.phase
         if phase not in _MANAGEMENT:
             raise StateError(
-                f"'{self._port}'.{operation}() of Var '{self._target}' in phase {phase.name}: Vars of other "
-                "Processes are reachable in run_pre_mgmt and run_post_mgmt only."
+                f"'{self._port}'.{operation}() of Var '{self._var}' in phase {phase.name}: Vars of other "
+                f"Processes can be read in run_pre_mgmt and run_post_mgmt only."
             )
 
     def read(self) -> Any:
         self._check_phase("read")
-        if self._writes:
-            self.wait()
-        while self._owner.busy:
-            self._owner.observers.append(getcurrent())
-            self._engine.scheduler.block(Wait(self._port, "read", self._target))
-        value = as_array(self._owner.model, self._owner.vars[self._var])
-        for transform in self._backward:
+        self.wait()
+        value = self._fetch()
+        for transform in self._spec.backward:
             value = transform(value)
-        return np.array(value)
+        return value
 
     def write(self, data: Any) -> None:
-        self._check_phase("write")
-        for transform in self._forward:
+        if self._reader.model.reads_only:
+            raise StateError(
+                f"'{self._port}'.write() of Var '{self._var}': model {type(self._reader.model).__name__} declares "
+                "reads_only = True. Remove that."
+            )
+        for transform in self._spec.forward:
             data = transform(data)
-        self._writes.append(data)
-        self._engine.written.append(self)
+        managing = self._reader.model.phase in _MANAGEMENT
+        self._store(data, self._cluster.round if managing else IMMEDIATE)
+        self._last_write = self._moment
 
     def wait(self) -> None:
         self._check_phase("wait")
-        while self._writes:
-            self._waiting = getcurrent()
-            self._engine.scheduler.block(Wait(self._port, "wait", self._target))
+        if self._last_write == self._moment:
+            self._cluster.wait(Wait(self._port, "wait", self._var))
 
-    def apply(self) -> None:
-        """Carry out the writes of this phase; called by the engine when all reads are done."""
-        for data in self._writes:
-            assign(self._owner.model, self._owner.vars[self._var], data)
-        self._writes.clear()
-        self._owner.model.on_var_update()
-        if self._waiting is not None:
-            self._engine.scheduler.wake(self._waiting)
-            self._waiting = None
+    def _fetch(self) -> Any:
+        target = self._target
+        assert target is not None
+        while target.owner.busy:
+            target.owner.observers.append(partial(self._scheduler.wake, getcurrent()))
+            self._scheduler.block(Wait(self._port, "read", self._var))
+        return target.value()
+
+    def _store(self, data: Any, round_: int) -> None:
+        target = self._target
+        assert target is not None
+        target.add(data)
+        if round_ == IMMEDIATE:
+            self._domain.written.append(target)
+        else:
+            self._cluster.write(target, round_)
+
+
+IMMEDIATE = -1  # round of a write made in SPK or LRN
+
+
+def couple(
+    plan: Plan,
+    part: int,
+    actors: dict[int, Actor],
+    domains: dict[int, LoihiDomain],
+    scheduler: Scheduler,
+    post: Callable[[int, list[Any]], None] | None = None,
+) -> dict[int, Any]:
+    """Attach the RefPorts of one partition to the Vars that they reach.
+
+    Parameters
+    ----------
+    actors : dict of int to Actor
+        By number of the Process.
+    domains : dict of int to LoihiDomain
+        By number of the domain.
+    post : callable, optional
+        Sends frames to another worker.
+
+    Returns
+    -------
+    dict of int to SharedCluster
+        Clusters that extend over several workers, by number.
+    """
+    from .remote_references import RemoteReference, SharedCluster
+
+    shared: dict[int, Any] = {}
+    for number, references in enumerate(clusters_of(plan)):
+        members = {k for r in references for k in (r.port[0], r.owner)}
+        here = [actors[k] for k in sorted(members) if k in actors]
+        if not here:
+            continue
+        domain = domains[plan.domain[min(members)]]
+        writers = [r for r in references if not plan.processes[r.port[0]].model.reads_only]
+        tracked = here if writers else []
+        parts = {plan.partition[k] for k in members}
+        cluster: Any
+        if len(parts) > 1:
+            assert post is not None
+            cluster = shared[number] = SharedCluster(
+                number, domain, tracked, scheduler, sorted(parts - {part}), bool(writers), post
+            )
+        else:
+            cluster = Cluster(domain, tracked, scheduler)
+        if tracked or len(parts) > 1:
+            domain.clusters.append(cluster)
+        for spec in references:
+            reader, owner = actors.get(spec.port[0]), actors.get(spec.owner)
+            target = Target(spec, owner, reader, scheduler) if owner is not None else None
+            if reader is not None:
+                port = getattr(reader.model, spec.port[1])
+                names = (port.name, f"{plan.processes[spec.owner].name}.{spec.var}")
+                kind = Reference if target is not None else RemoteReference
+                reference = kind(spec, cluster, scheduler, reader, *names, target)
+                port.attach(reference)
+                if target is None:
+                    cluster.add_reference(spec.id, reference, plan.partition[spec.owner])
+            elif target is not None:
+                cluster.add_target(spec.id, target)
+    return shared
+
+
+def clusters_of(plan: Plan) -> Iterable[list[ReferenceSpec]]:
+    """Return the references of each cluster, in the order of their first reference."""
+    members: list[set[int]] = []
+    references: list[list[ReferenceSpec]] = []
+    for spec in plan.references:
+        joined = {spec.port[0], spec.owner}
+        mine = [spec]
+        for k in reversed([k for k, group in enumerate(members) if group & joined]):
+            joined |= members.pop(k)
+            mine = references.pop(k) + mine
+        members.append(joined)
+        references.append(mine)
+    return references

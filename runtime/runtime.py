@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import sys
 import threading
+import time
 import weakref
 from typing import Any
 
@@ -16,9 +18,15 @@ from lahar.processes.process import AbstractProcess
 
 from .inline import InlineNetwork
 from .outcome import Outcome
+from .pipes import HostReceiver, HostSender
 from .progress import progress_bar
 from .run_conditions import AbstractRunCondition, RunContinuous, RunSteps
 from .sequencer import Need
+
+_log = logging.getLogger("lahar.runtime")
+_GLANCE = 0.25  # seconds between looks at a run that does not end
+_HINT = 1.0  # seconds after which somebody who waits is told why
+_GRACE = 5.0  # seconds that asynchronous models have to react to stop()
 
 _open: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
@@ -62,6 +70,7 @@ class Runtime:
         self._lock = threading.RLock()
         self._recorders: list[Any] = []
         self._step = 0
+        self._stopping = False
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -143,7 +152,7 @@ class Runtime:
                     if run_condition.blocking:
                         self._finish(self._await())
                 except KeyboardInterrupt:
-                    self._network.halt()
+                    self._network.halt("pause")
                     self._finish(self._await())
                     raise
 
@@ -154,34 +163,74 @@ class Runtime:
                 self._finish(self._await())
 
     def pause(self) -> None:
-        """End the run after a time step that is the same for every actor."""
-        self._halt()
-        with self._lock:
-            self._halt()  # a run that another thread has begun meanwhile
-            self.wait()
+        """End the run after a time step that is the same for every actor of a sync domain.
 
-    def _halt(self) -> None:
-        if self._is_running:
-            self._network.halt()
+        Raises
+        ------
+        StateError
+            The run waits for the host in the middle of a time step, at an external pipe. It ends with this
+            step, once the host has sent or taken what it waits for.
+        """
+        self._halt("pause")
+        with self._lock:
+            self._halt("pause")  # a run that another thread has begun meanwhile
+            if self._is_running:
+                self._finish(self._await(pausing=True))
+
+    def _halt(self, why: str) -> None:
+        network = self._network
+        if self._is_running and network is not None:
+            network.halt(why)
 
     def stop(self) -> None:
-        """End the run and the network; Vars stay readable."""
+        """End the run and the network; Vars stay readable.
+
+        A run that waits for the host in the middle of a time step is ended there. A worker with an
+        asynchronous model that does not react within some seconds is killed, and the Vars in it are lost.
+        """
         if self._closed or self._network is None:
             return
-        self._halt()
+        self._stopping = True
+        self._halt("stop")
         with self._lock:
+            if self._closed:
+                return
             try:
-                self._halt()
+                self._halt("stop")
                 self.wait()
             finally:
                 if not self._closed:
                     self._close("was stopped")
 
-    def _await(self) -> Outcome:
+    def _await(self, pausing: bool = False) -> Outcome:
+        """Wait for the end of the run; do not wait for ever for somebody who cannot hear."""
+        begun: float | None = None
+        warned = False
         while True:
-            outcome: Outcome | None = self._network.join(0.5)
+            outcome: Outcome | None = self._network.join(_GLANCE)
             if outcome is not None:
                 return outcome
+            if not (pausing or self._stopping):
+                continue
+            begun = begun or time.monotonic()
+            waited = time.monotonic() - begun
+            ports = self._network.waits_for_host()
+            ignoring = self._network.ignoring()
+            if self._stopping and (ports or (ignoring and waited > _GRACE)):
+                if ignoring:
+                    _log.warning("stop() ends the worker of %s, which does not react", ", ".join(ignoring))
+                self._network.abandon()
+            elif pausing and ports and waited > _HINT:
+                raise StateError(
+                    f"Cannot pause: '{', '.join(ports)}' waits for the host in the middle of a time step. Send or "
+                    "receive there and the run will end with this step, or stop() the network."
+                )
+            elif ignoring and not warned and waited > _HINT:
+                warned = True
+                _log.warning(
+                    "waiting for %s to return: call check_for_pause_cmd() and check_for_stop_cmd() in run_async",
+                    ", ".join(ignoring),
+                )
 
     def _collect(self) -> None:
         """Notice the end of a non-blocking run."""
@@ -208,6 +257,8 @@ class Runtime:
                 self._statistics = network.statistics()
                 self._final = network.snapshot()
         finally:
+            for pipe in network.pipes.values():
+                pipe.close(why)
             network.close()
             self._is_initialized = False
             _open.discard(self)
@@ -291,6 +342,24 @@ class Runtime:
                 f"Cannot {verb} Var '{self._names[var_id]}' while the network is running: call pause() or wait() first."
             )
 
+    # --- pipes --------------------------------------------------------------------------------
+
+    def pipe(self, process: AbstractProcess, port: str) -> HostSender | HostReceiver:
+        """Return the host's end of the external pipe at a port.
+
+        Raises
+        ------
+        StateError
+            The port has none in this network.
+        """
+        for spec in self.plan.pipes:
+            if self.plan.processes[spec.process].id == process.id and spec.port == port:
+                end: HostSender | HostReceiver = self._network.pipes[spec.id]
+                return end
+        raise StateError(
+            f"'{process.name}.{port}' has no external pipe: call flag_external_pipe() before the network starts."
+        )
+
     # --- what happened ------------------------------------------------------------------------
 
     def channel_counts(self) -> dict[str, tuple[int, int]]:
@@ -327,6 +396,12 @@ def start_network(
     runtime.initialize()
     for member in members:
         member.runtime = runtime
+        for port in member.in_ports:
+            if port.external_pipe_flag:
+                port.external_pipe_csp_send_port = runtime.pipe(member, port.name)
+        for port in member.out_ports:
+            if port.external_pipe_flag:
+                port.external_pipe_csp_recv_port = runtime.pipe(member, port.name)
     return runtime
 
 

@@ -34,7 +34,6 @@ class Need(IntFlag):
 # Plain integers for the code that runs in every phase: arithmetic with flags costs a microsecond each.
 PRE, LRN, POST, PAUSE, STOP = (int(need) for need in (Need.PRE, Need.LRN, Need.POST, Need.PAUSE, Need.STOP))
 _SERVED = ((PRE, Phase.PRE_MGMT), (LRN, Phase.LRN), (POST, Phase.POST_MGMT))
-_PHASES = PRE | LRN | POST
 
 
 class Sequencer:
@@ -71,9 +70,9 @@ class Sequencer:
         return wish
 
     @property
-    def at_boundary(self) -> bool:
-        """Whether all phases of the present step are done."""
-        return not self._open & _PHASES
+    def may_begin_step(self) -> bool:
+        """Whether the next phase, if there is one, begins a time step."""
+        return not self._open and self.step < self.limit
 
     def next(self) -> Phase | None:
         """Return the next phase, having advanced `step` if it is SPK; None when the run halts here."""

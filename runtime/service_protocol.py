@@ -14,9 +14,10 @@ FAILED      a model raised or a worker died
 The service grants a number of time steps at once. How workers keep together on the way is their own
 affair: by the messages on their channels (elastic), or by a barrier after every phase (lockstep).
 
-A pause: `Hold` makes every worker name the time step beyond which it does not go; the largest of them is
-granted to all. No worker has gone further and all can get there, so the network halts in a consistent
-cut.
+A pause: `Hold` makes every worker name the time step beyond which it does not go, for each sync domain; the
+largest of them is granted to all. No worker has gone further and all can get there, so each domain halts in
+a consistent cut. Asynchronous actors are told; those that have not returned when all steps are done are
+left suspended where they wait (`Rest`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from enum import Enum, auto
 from lahar.processes.errors import LocalProtocolError, RemoteProtocolError
 
 from . import messages as m
-from .deadlock import Blocked, everything_received, explain
+from .deadlock import HOST, Blocked, everything_received, explain
 from .sequencer import Need
 
 ENDLESS = sys.maxsize
@@ -57,7 +58,14 @@ class Run:
 
 @dataclass(frozen=True)
 class HaltRun:
-    """End the run after the present time step."""
+    """End the run after the present time step; `why` is ``"pause"`` or ``"stop"``."""
+
+    why: str = "pause"
+
+
+@dataclass(frozen=True)
+class Abandon:
+    """End the run in the middle of a time step."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +97,17 @@ class Opened:
 
 @dataclass(frozen=True)
 class Ended:
-    """The run is over: every actor has completed `step`."""
+    """The run is over: every actor has completed the step of its domain."""
 
-    step: int
+    steps: tuple[int, ...]
     wish: Need
+
+
+@dataclass(frozen=True)
+class HostAwaited:
+    """Nothing can happen before the host sends or takes something over an external pipe."""
+
+    waits: tuple[Blocked, ...]
 
 
 @dataclass(frozen=True)
@@ -102,11 +117,11 @@ class Broken:
     deadlock: str = ""
 
 
-Action = ToAll | SendPlans | Opened | Ended | Broken
-HostEvent = Run | HaltRun | WorkerLost
+Action = ToAll | SendPlans | Opened | Ended | HostAwaited | Broken
+HostEvent = Run | HaltRun | Abandon | WorkerLost
 
 _S = State
-#: Messages that workers may send in each state; `Progress` and answers to requests may come at any time.
+#: Messages that workers may send in each state; answers to requests may come at any time.
 EXPECTED: dict[State, frozenset[type]] = {
     _S.CONNECTING: frozenset({m.Hello}),
     _S.BUILDING: frozenset({m.Built, m.Failed}),
@@ -124,21 +139,25 @@ class ServiceProtocol:
     ----------
     workers : int
         Number of workers.
+    domains : int
+        Number of sync domains.
 
     Attributes
     ----------
     state : State
-    step : int
-        Last time step begun by a worker, as far as the service knows.
+    steps : list of int
+        Time step of each domain that all of its actors have completed (between runs).
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, domains: int = 1) -> None:
         self.state = State.CONNECTING
-        self.step = 0
+        self.steps = [0] * domains
         self._all = frozenset(range(workers))
-        self._done = 0
         self._answered: set[int] = set()
-        self._held: dict[int, int] = {}
+        self._granted = list(self.steps)
+        self._pending: set[int] = set()  # workers with asynchronous actors that have not returned
+        self._held: dict[int, list[list[int]]] = {}
+        self._why = "pause"
         self._agreed = False  # on the last step of the run: a further halt changes nothing
         self._wish = Need.NOTHING
         self._round = 0  # of asking everybody what it is doing
@@ -151,20 +170,38 @@ class ServiceProtocol:
         """Take an event from the host."""
         if isinstance(event, WorkerLost):
             # workers that wait for the lost one to finish a phase must not wait any longer
-            return [ToAll(m.Abort(0))] if self.state is State.FAILED else self._break()
+            return [ToAll(m.Abort(0, 0))] if self.state is State.FAILED else self._break()
+        if isinstance(event, Abandon):
+            return self._break() if self.state in (State.RUNNING, State.HOLDING) else []
         if isinstance(event, HaltRun):
-            return self._halt()
+            return self._halt(event.why)
         if self.state is not State.IDLE:
             raise LocalProtocolError(f"a run was asked for in state {self.state.name}")
         if event.steps == 0:
-            return [Ended(self._done, Need.NOTHING)]
+            return [Ended(tuple(self.steps), Need.NOTHING)]
         self._answered.clear()
+        self._pending.clear()
         self._agreed = False
         self.state = State.RUNNING
-        return [ToAll(m.Grant(ENDLESS if event.steps is None else self._done + event.steps))]
+        if event.steps is None:
+            return self._grant([ENDLESS] * len(self.steps), ENDLESS)
+        return self._grant([step + event.steps for step in self.steps], event.steps)
 
-    def _halt(self) -> list[Action]:
-        return self._hold() if self.state is State.RUNNING and not self._agreed else []
+    def _grant(self, limits: list[int], num_steps: int, final: int = 0) -> list[Action]:
+        self._granted = limits
+        return [ToAll(m.Grant(limits, num_steps, final))]
+
+    def unanswered(self) -> frozenset[int]:
+        """Return the workers that have not reacted to a halt."""
+        if self.state is State.HOLDING:
+            return self._all - self._held.keys()
+        return self._all - self._answered if self.state is State.RUNNING and self._agreed else frozenset()
+
+    def _halt(self, why: str) -> list[Action]:
+        if self.state is not State.RUNNING or self._agreed:
+            return []
+        self._why = why
+        return self._hold()
 
     # --- workers --------------------------------------------------------------------------------
 
@@ -176,9 +213,6 @@ class ServiceProtocol:
         RemoteProtocolError
             The message is impossible in this state, or the worker has sent it already.
         """
-        if isinstance(message, m.Progress):
-            self.step = max(self.step, message.step)
-            return []
         if isinstance(message, m.Waiting):
             return self._ask()
         if isinstance(message, m.Condition):
@@ -188,25 +222,29 @@ class ServiceProtocol:
                 f"worker {worker} sent {type(message).__name__} in state {self.state.name}"
             )
         if self.state is State.FAILED:
-            if isinstance(message, m.Aborted):
-                self.step = max(self.step, message.step)
             return []
         match message:
             case m.Failed():
-                self.step = max(self.step, message.step)
-                return self._break(message.phase)
+                return self._break(message.domain, message.phase)
             case m.Holding():
-                return self._holding(worker, message.step)
+                return self._holding(worker, message.steps)
             case m.Wish():
                 self._wish = min(self._wish or Need.STOP, Need(message.need))
+                self._why = "stop" if self._wish is Need.STOP else "pause"
                 return self._hold() if self.state is State.RUNNING else []
             case m.Reached() if self.state is State.HOLDING:
                 return []  # sent before the worker saw Hold; its Holding follows
         if worker in self._answered:
             raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__} twice")
         self._answered.add(worker)
+        if isinstance(message, m.Reached) and message.pending:
+            self._pending.add(worker)
         if self._answered != self._all:
             return []
+        if self._pending:
+            self._answered -= self._pending
+            self._pending.clear()
+            return [ToAll(m.Rest())]
         self._answered.clear()
         match message:
             case m.Hello():
@@ -216,13 +254,11 @@ class ServiceProtocol:
                 self.state = State.IDLE
                 return [Opened()]
             case m.Reached():
-                self._done = self.step = message.step
+                self.steps = list(self._granted)
                 wish, self._wish = self._wish, Need.NOTHING
                 self.state = State.IDLE
-                return [Ended(self._done, wish)]
+                return [Ended(tuple(self.steps), wish)]
         raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__}")
-
-    # --- steps ------------------------------------------------------------------------------------
 
     # --- deadlock ---------------------------------------------------------------------------------
 
@@ -250,25 +286,31 @@ class ServiceProtocol:
         waits = [Blocked(*wait) for c in conditions.values() for wait in c.waits]
         if not waits or not everything_received(sent, received):
             return []
-        self.step = max(self.step, *(b.step for b in waits))
+        for_host = tuple(b for b in waits if b.peer == HOST)
+        if for_host:
+            return [HostAwaited(for_host)]
         self.state = State.FAILED
-        return [ToAll(m.Abort(0)), Broken(explain(waits))]
+        ended = [name for c in conditions.values() for name in c.ended]
+        return [ToAll(m.Abort(0, 0)), Broken(explain(waits, ended))]
 
     def _hold(self) -> list[Action]:
         self.state = State.HOLDING
         self._answered.clear()
         self._held.clear()
-        return [ToAll(m.Hold())]
+        return [ToAll(m.Hold(self._why))]
 
-    def _holding(self, worker: int, step: int) -> list[Action]:
-        self._held[worker] = step
+    def _holding(self, worker: int, steps: list[list[int]]) -> list[Action]:
+        self._held[worker] = steps
         if len(self._held) < len(self._all):
             return []
         self.state = State.RUNNING
         self._agreed = True
         self._conditions_wanted = False  # what workers said before this grant does not count
-        return [ToAll(m.Grant(max(self._held.values())))]
+        limits = list(self.steps)
+        for domain, step in (pair for steps in self._held.values() for pair in steps):
+            limits[domain] = max(limits[domain], step)
+        return self._grant(limits, 0, final=1)
 
-    def _break(self, phase: int = 0) -> list[Action]:
+    def _break(self, domain: int = 0, phase: int = 0) -> list[Action]:
         self.state = State.FAILED
-        return [ToAll(m.Abort(phase)), Broken()]
+        return [ToAll(m.Abort(domain, phase)), Broken()]

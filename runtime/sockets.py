@@ -8,13 +8,16 @@ the seal comes from a stranger.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import zmq
 
 from lahar.processes.errors import RemoteProtocolError
 
-CONTROL, DATA, MARK, HOST = 1, 2, 3, 4
+CONTROL, DATA, MARK, HOST, REFERENCE = 1, 2, 3, 4, 5
+HOST_NUMBER = 0xFFFF  # the host as a sender of DATA
 SECRET_BYTES = 8
 _SEAL_BYTES = 3 + SECRET_BYTES
 
@@ -48,6 +51,69 @@ def unseal(frames: list[bytes], secret: bytes) -> tuple[int, int]:
     return first[0], first[1] << 8 | first[2]
 
 
-def waiting(socket: Any) -> bool:
-    """Whether a message can be received at once."""
-    return bool(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+class Mailbox:
+    """The socket into which all others push.
+
+    Parameters
+    ----------
+    context : zmq.Context
+    copy : bool
+        Hand out frames as bytes; else as frame objects, whose memory nobody else uses.
+    """
+
+    def __init__(self, context: Any, copy: bool = True) -> None:
+        self._socket = open_socket(context, zmq.PULL)
+        self._copy = copy
+        self._patience = -1
+
+    def bind(self, address: str) -> None:
+        self._socket.bind(address)
+
+    def receive(self, patience: int = -1) -> list[Any] | None:
+        """Return the frames of the next message, or None after `patience` milliseconds without any."""
+        if patience != self._patience:
+            self._socket.setsockopt(zmq.RCVTIMEO, patience)
+            self._patience = patience
+        try:
+            frames: list[Any] = self._socket.recv_multipart(copy=self._copy)
+        except zmq.Again:
+            return None
+        return frames
+
+    def take(self) -> list[Any] | None:
+        """Return the frames of a message that has arrived, or None."""
+        if not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            return None
+        frames: list[Any] = self._socket.recv_multipart(zmq.NOBLOCK, copy=self._copy)
+        return frames
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class ZmqPlatform:
+    """Sockets and clock of a worker; a simulation puts others in their place."""
+
+    def __init__(self) -> None:
+        self._context = zmq.Context(io_threads=1)
+        self._sockets: list[Any] = []
+        self.clock: Callable[[], float] = time.monotonic
+
+    def mailbox(self, address: str) -> Mailbox:
+        """Return a socket that others reach at `address`."""
+        mailbox = Mailbox(self._context)
+        mailbox.bind(address)
+        self._sockets.append(mailbox)
+        return mailbox
+
+    def outlet(self, address: str) -> Any:
+        """Return a socket that sends to `address`: `send` and `send_multipart`."""
+        socket = open_socket(self._context, zmq.PUSH)
+        socket.connect(address)
+        self._sockets.append(socket)
+        return socket
+
+    def close(self) -> None:
+        for socket in self._sockets:
+            socket.close()
+        self._context.term()

@@ -3,7 +3,7 @@
 A batch is a msgpack header ``[version, sender, messages, credits]`` and the payloads. `messages` holds
 ``[channel, encoding, bytes]``, `credits` holds ``[channel, count]``. Payloads are concatenated in the
 second frame; large ones get a frame of their own and are not copied on sending. A mark (lockstep) says
-that the sender has finished a phase and what its actors ask for; it is a message of its own, 9 bytes long.
+that the sender has finished a phase and what its actors ask for; it is a message of its own, 11 bytes long.
 
 An array travels in the smallest of three encodings, chosen for each message: DENSE (raw), INDEX
 (positions of the elements that are 1, all others 0) or BITMAP (one bit for each element). Only exact
@@ -34,16 +34,16 @@ _UNSIGNED: dict[int, np.dtype[Any]] = {
 }
 
 
-_MARK = struct.Struct("<QB")
+_MARK = struct.Struct("<HQB")
 
 
-def encode_mark(number: int, needs: int) -> bytes:
-    """Return the mark of phase `number`."""
-    return _MARK.pack(number, needs)
+def encode_mark(domain: int, number: int, needs: int) -> bytes:
+    """Return the mark of phase `number` of a sync domain."""
+    return _MARK.pack(domain, number, needs)
 
 
-def decode_mark(frame: bytes) -> tuple[int, int]:
-    """Return (number of the phase, needs).
+def decode_mark(frame: bytes) -> tuple[int, int, int]:
+    """Return (domain, number of the phase, needs).
 
     Raises
     ------
@@ -52,8 +52,8 @@ def decode_mark(frame: bytes) -> tuple[int, int]:
     """
     if len(frame) != _MARK.size:
         raise RemoteProtocolError(f"a mark of {len(frame)} bytes, expected {_MARK.size}")
-    number, needs = _MARK.unpack(frame)
-    return number, needs
+    domain, number, needs = _MARK.unpack(frame)
+    return domain, number, needs
 
 
 @dataclass(frozen=True)

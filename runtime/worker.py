@@ -1,4 +1,4 @@
-"""The worker process: sockets and pickles around the engine and the worker's protocol."""
+"""The worker process: messages and pickles around the engine and the worker's protocol."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ import os
 import pickle
 import signal
 import sys
-import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
-import numpy as np
-import zmq
 from greenlet import getcurrent
 
-from lahar.compiler.plan import ChannelSpec, Plan
+from lahar.compiler.plan import Plan
 from lahar.processes.errors import LaharError, LocalProtocolError, RemoteProtocolError
-from lahar.processes.model import Phase
 
 from . import messages as m
 from . import worker_protocol as wp
 from .actors import BuildError
-from .channels import Inbox, Outbox
+from .deadlock import HOST
+from .domains import LoihiDomain
 from .engine import Engine, Failure, Interrupted, build_failure
+from .links import WorkerLinks
 from .peers import Peer
-from .scheduler import Call, Scheduler, Wait
-from .sockets import CONTROL, MARK, open_socket, seal, unseal, waiting
+from .remote_references import unpack
+from .reports import format_error, pack_error, pack_failures
+from .scheduler import Scheduler, Wait
+from .sequencer import Need
+from .sockets import CONTROL, HOST_NUMBER, MARK, REFERENCE, ZmqPlatform, seal, unseal
+from .status import open_status
 from .values import decode, encode
-from .wire import ChannelFormat, decode_batch, decode_mark, encode_mark
+from .wire import decode_mark, encode_mark
 
 _log = logging.getLogger("lahar.worker")
-_PATIENCE = 250  # ms of waiting after which the service is asked to look for a deadlock
+# ms of waiting after which the service is asked to look for a deadlock: doubled each time
+_IMPATIENT, _PATIENT = 8, 256
 _LOOK_UP = 0.0005  # seconds between looks at the sockets while there is always something to compute
-_PROGRESS = 0.1  # seconds between progress messages
+_BARRIER = Wait("worker", "barrier", "other workers")
 
 
 class Worker:
@@ -51,37 +53,52 @@ class Worker:
         Address to which the service and peers connect.
     secret : bytes
         Seal of this network.
+    platform : ZmqPlatform, optional
+        Where sockets and the clock come from.
+    status : mutable sequence of int, optional
+        Takes the present time step and phase.
     """
 
-    def __init__(self, number: int, control: str, inbox: str, secret: bytes) -> None:
+    def __init__(
+        self,
+        number: int,
+        control: str,
+        inbox: str,
+        secret: bytes,
+        platform: Any = None,
+        status: Any = None,
+    ) -> None:
         self._number = number
         self._secret = secret
+        self._platform = platform or ZmqPlatform()
+        self._status = status if status is not None else [0, 0]
         self._protocol = wp.WorkerProtocol()
-        self._scheduler = Scheduler()
+        self._clock: Callable[[], float] = self._platform.clock
+        self._scheduler = Scheduler(self._clock)
         self._engine: Engine | None = None
-        self._context = zmq.Context(io_threads=1)
-        self._inbox = open_socket(self._context, zmq.PULL)
-        self._inbox.setsockopt(zmq.RCVTIMEO, _PATIENCE)
-        self._inbox.bind(inbox)
-        self._control = open_socket(self._context, zmq.PUSH)
-        self._control.connect(control)
+        self._links: WorkerLinks | None = None
+        self._mailbox = self._platform.mailbox(inbox)
+        self._control = self._platform.outlet(control)
         self._seal = seal(CONTROL, number, secret)
         self._peers: dict[int, Peer] = {}
-        self._outboxes: dict[int, Outbox] = {}
-        self._inboxes: dict[int, Inbox] = {}
-        self._formats: dict[int, ChannelFormat] = {}
-        self._peer_sockets: dict[int, Any] = {}
+        self._neighbours: dict[int, list[Peer]] = {}  # with actors of a domain, in lockstep
+        self._bystanders: dict[int, list[Peer]] = {}  # all others
+        self._barriers: set[int] = set()  # domains that have finished their phase here and wait
         self._todo: wp.Advance | None = None
         self._lockstep = False
-        self._phases = 0  # phases finished, in lockstep
-        self._marks: dict[int, list[int]] = {}  # what other workers ask for, by number of phase
-        self._at_barrier: Any = None
-        self._last_phase = 0  # the one to give up after, in a network that has failed
+        self._marks: dict[tuple[int, int], dict[int, int]] = {}  # needs, by domain and phase, and worker
+        self._ready: dict[tuple[int, int], set[int]] = {}  # workers, by domain and step that may begin
+        self._at_barrier: list[Any] = []
+        self._last_phase: tuple[int, int] | None = None  # give up after it: the network has failed
         self._received: dict[int, int] = {}  # messages of other workers
         self._executing = False
+        self._final = False  # the run was held, and ends where it was granted to
+        self._resting = False
+        self._domains_ended = False  # as said to the service
         self._ended = False
         self._ticks = 0
-        self._next_look = self._next_progress = 0.0
+        self._patience = _IMPATIENT
+        self._next_look = 0.0
         self._send(m.Hello(os.getpid(), inbox))
 
     def _send(self, message: m.Message) -> None:
@@ -97,15 +114,12 @@ class Worker:
         """Execute what the service asks for until it says to end."""
         while not self._ended:
             if self._todo is None:
-                with suppress(zmq.Again):
-                    self._take(self._inbox.recv_multipart())
-                    self._flush()
+                self._take(self._mailbox.receive())
+                self._flush()
                 continue
             todo, self._todo = self._todo, None
-            self._run_steps(todo.limit)
-        for socket in (self._control, self._inbox, *self._peer_sockets.values()):
-            socket.close()
-        self._context.term()
+            self._run(todo.grant)
+        self._platform.close()
 
     def _take(self, frames: list[bytes]) -> None:
         """Deal with one message."""
@@ -114,34 +128,45 @@ class Worker:
         except RemoteProtocolError as error:
             _log.warning("worker %d ignored %s", self._number, error)
             return
-        if what != CONTROL:
-            self._received[sender] = self._received.get(sender, 0) + 1
-        if what == MARK:
-            self._take_mark(frames[0])
-            return
         if what == CONTROL:
             self._feed(m.decode(frames))
             return
-        batch = decode_batch(frames, self._formats)
-        for channel, message in batch.messages:
-            inbox = self._inboxes[channel]
-            if inbox.full:
-                raise RemoteProtocolError(f"partition {batch.sender} overran channel {channel}")
-            inbox.deliver(message)
-        for channel, count in batch.credits:
-            self._outboxes[channel].add_credit(count)
+        if sender != HOST_NUMBER:
+            self._received[sender] = self._received.get(sender, 0) + 1
+        if what == MARK:
+            self._take_mark(sender, frames[0])
+        elif what == REFERENCE:
+            message = unpack(frames)
+            cluster = self._running.shared.get(message[1])
+            if cluster is None:
+                raise RemoteProtocolError(f"worker {sender} named cluster {message[1]}")
+            cluster.receive(sender, message)
+        else:
+            assert self._links is not None
+            self._links.deliver(frames)
+            if sender == HOST_NUMBER:
+                self._wake_at_barrier()
 
-    def _take_mark(self, frame: bytes) -> None:
-        number, needs = decode_mark(frame)
-        self._marks.setdefault(number, []).append(needs)
-        if self._at_barrier is not None:
-            self._scheduler.wake(self._at_barrier)
-            self._at_barrier = None
+    def _take_mark(self, sender: int, frame: bytes) -> None:
+        domain, number, needs = decode_mark(frame)
+        if needs == READY:
+            self._ready.setdefault((domain, number), set()).add(sender)
+        else:
+            self._marks.setdefault((domain, number), {})[sender] = needs
+        self._wake_at_barrier()
+
+    def _wake_at_barrier(self) -> None:
+        waiting, self._at_barrier = self._at_barrier, []
+        for sleeper in waiting:
+            self._scheduler.wake(sleeper)
 
     def _take_waiting(self) -> None:
         """Deal with everything that has arrived."""
-        while not self._ended and waiting(self._inbox):
-            self._take(self._inbox.recv_multipart(zmq.NOBLOCK))
+        while not self._ended:
+            frames = self._mailbox.take()
+            if frames is None:
+                return
+            self._take(frames)
 
     def _feed(self, event: wp.Event) -> None:
         for action in self._protocol.receive(event):
@@ -154,49 +179,68 @@ class Worker:
                     self._access(action.message)
                 case wp.Advance():
                     if self._executing:
-                        self._running.sequencer.limit = action.limit
+                        self._final = bool(action.grant.final)
+                        self._running.extend(dict(enumerate(action.grant.limits)))
+                        self._wake_at_barrier()
                     else:
                         self._todo = action
                 case wp.Halt():
-                    sequencer = self._running.sequencer
-                    sequencer.limit = sequencer.step
-                    self._todo = None  # a grant that has not been begun
-                    self._send(m.Holding(sequencer.step))
+                    self._halt(action.why)
+                case wp.LetRest():
+                    self._resting = True
                 case wp.Report():
                     self._report_condition(action.round)
                 case wp.GiveUp():
-                    self._give_up(action.phase)
+                    self._give_up(action.domain, action.phase)
                 case wp.End():
                     self._ended = True
                     if self._executing:
                         raise Interrupted
 
+    def _halt(self, why: str) -> None:
+        engine = self._running
+        engine.halt(why)
+        self._todo = None  # a grant that has not been begun
+        self._send(m.Holding(_pairs(engine.steps)))
+        self._wake_at_barrier()
+
     def _report_condition(self, number: int) -> None:
         """Tell whether anything can happen here without a message from outside, and who waits for what."""
         self._flush()
+        engine = self._engine
         idle = not self._executing and self._todo is None
-        waits = self._engine.blocked_actors() if self._engine is not None else []
+        waits = engine.blocked_actors() if engine is not None else []
+        others = {k: peer for k, peer in self._peers.items() if k != HOST_NUMBER}
         self._send(
             m.Condition(
                 number,
                 int(idle or (self._executing and self._scheduler.stuck)),
-                [[k, peer.batches] for k, peer in self._peers.items()],
+                [[k, peer.batches] for k, peer in others.items()],
                 [[k, n] for k, n in self._received.items()],
-                [[b.port, b.operation, b.peer, b.phase, b.step, b.where] for b in waits],
+                [[b.port, b.operation, b.peer, b.phase, b.step, b.where, b.since, b.capacity] for b in waits],
+                engine.ended() if engine is not None else [],
             )
         )
 
-    def _give_up(self, phase: int) -> None:
-        if phase > self._phases and self._executing:
-            self._last_phase = phase  # others have finished all phases before it, so this worker can
+    def _give_up(self, domain: int, phase: int) -> None:
+        here = self._engine.domains.get(domain) if self._engine is not None else None
+        if self._executing and here is not None and self._not_finished(here, phase):
+            self._last_phase = (
+                domain,
+                phase,
+            )  # others have finished all phases before it, so this worker can
             return
         self._todo = None
         if self._executing:
             raise Interrupted
         self._report_abort()
 
+    def _not_finished(self, domain: LoihiDomain, phase: int) -> bool:
+        """Whether the domain has still to finish a phase here."""
+        return phase > domain.phases or (phase == domain.phases and domain.number not in self._barriers)
+
     def _report_abort(self) -> None:
-        self._send(m.Aborted(self._engine.sequencer.step if self._engine else 0))
+        self._send(m.Aborted(self._engine.step if self._engine else 0))
 
     @property
     def _running(self) -> Engine:
@@ -210,160 +254,220 @@ class Worker:
         try:
             plan = pickle.loads(action.plan[0])
             self._connect(plan, action.peers)
-            self._engine = Engine(plan, self._number, self._scheduler, self._make_outbox, self._make_inbox)
+            self._links = WorkerLinks(plan, self._number, self._scheduler, self._peers)
+            self._engine = Engine(plan, self._number, self._scheduler, self._links)
+            self._prepare(self._engine)
         except BuildError as error:
             assert plan is not None
-            self._feed(wp.ModelsFailed(0, 0, pack_failures([build_failure(error, plan)])))
+            self._fail_build(build_failure(error, plan))
         except Exception as error:  # the plan does not unpickle: a module is missing in this process
-            failure = Failure(
-                f"worker {self._number}",
-                "Worker",
-                "build",
-                0,
-                f"{type(error).__name__}: {error}",
-                _format(error),
-                error,
-            )
-            self._feed(wp.ModelsFailed(0, 0, pack_failures([failure])))
+            name, summary = f"worker {self._number}", f"{type(error).__name__}: {error}"
+            self._fail_build(Failure(name, "Worker", "build", 0, summary, format_error(error), error))
         else:
             self._feed(wp.ModelsBuilt())
 
+    def _fail_build(self, failure: Failure) -> None:
+        self._feed(wp.ModelsFailed(0, 0, 0, pack_failures([failure])))
+
     def _connect(self, plan: Plan, addresses: list[str]) -> None:
-        self._part = plan.partition
-        self._lockstep = plan.sync == "lockstep" and plan.partitions > 1
-        others = {
-            self._part[end[0]]
-            for channel in plan.crossing()
-            if self._number in (self._part[channel.source[0]], self._part[channel.destination[0]])
-            for end in (channel.source, channel.destination)
-        }
-        for other in range(plan.partitions) if self._lockstep else sorted(others):
-            if other != self._number:
-                socket = open_socket(self._context, zmq.PUSH)
-                socket.connect(addresses[other])
-                self._peer_sockets[other] = socket
-                ahead = plan.lookahead.get((self._number, other))
-                self._peers[other] = Peer(self._number, socket, self._secret, ahead)
+        part = plan.partition
+        self._lockstep = plan.sync == "lockstep"
+        ends = [(c.source[0], c.destination[0]) for c in plan.channels]
+        ends += [(r.port[0], r.owner) for r in plan.references]
+        others = {part[k] for pair in ends if self._number in (part[pair[0]], part[pair[1]]) for k in pair}
+        sharing: dict[int, set[int]] = {}  # workers of each domain that executes phases
+        for where, domain in zip(part, plan.domain, strict=True):
+            if not plan.domains[domain].is_async:
+                sharing.setdefault(domain, set()).add(where)
+        if self._lockstep:
+            others |= {k for workers in sharing.values() if self._number in workers for k in workers}
+        for other in sorted(others - {self._number}):
+            outlet = self._platform.outlet(addresses[other])
+            ahead = plan.lookahead.get((self._number, other))
+            self._peers[other] = Peer(self._number, outlet, self._secret, ahead)
+        if any(part[pipe.process] == self._number for pipe in plan.pipes):
+            self._peers[HOST_NUMBER] = host = Peer(self._number, self._control, self._secret, None)
+            host.batch_steps = sys.maxsize  # whenever the sockets are looked at
+        for domain, workers in sharing.items():
+            if self._lockstep and self._number in workers:
+                self._neighbours[domain] = [self._peers[k] for k in sorted(workers - {self._number})]
+                self._bystanders[domain] = [p for k, p in self._peers.items() if k not in workers]
 
-    def _make_outbox(self, channel: ChannelSpec, source: str, destination: str) -> Outbox:
-        peer = self._peers[self._part[channel.destination[0]]]
-        peer.add_channel(channel.capacity)
-        outbox = Outbox(self._scheduler, peer, channel.id, source, destination, channel.capacity)
-        self._outboxes[channel.id] = outbox
-        return outbox
-
-    def _make_inbox(self, channel: ChannelSpec, source: str, destination: str) -> Inbox:
-        peer = self._peers[self._part[channel.source[0]]]
-        dtype = np.dtype(channel.dtype)
-        inbox = Inbox(
-            self._scheduler, peer, channel.id, source, destination, channel.capacity, channel.shape, dtype
-        )
-        self._inboxes[channel.id] = inbox
-        self._formats[channel.id] = ChannelFormat(channel.shape, dtype)
-        return inbox
+    def _prepare(self, engine: Engine) -> None:
+        paced = engine.plan.paced_domains()
+        for number, domain in engine.domains.items():
+            domain.status = self._status
+            if self._neighbours.get(number):
+                domain.exchange = self._exchange
+            domain.begin_step = self._begin_paced_step if number in paced else self._begin_step
+        for free in engine.free:
+            free.on_poll = self._poll
 
     # --- executing --------------------------------------------------------------------------------
 
-    def _execute(self, advance: Any) -> bool:
-        """Run the scheduler; return False if the run cannot go on (reported already)."""
+    def _run(self, grant: m.Grant) -> None:
+        engine = self._running
+        limits = dict(enumerate(grant.limits))
+        self._final, self._resting, self._domains_ended = bool(grant.final), False, False
+        self._next_look = 0.0
+        if grant.final:
+            engine.set_limits(limits)
+        else:
+            engine.begin_run(limits, grant.num_steps)
+        if engine.unfinished and not self._execute():
+            return
+        self._flush()
+        self._report_wishes()
+        self._feed(wp.RunEnded(_pairs(engine.steps)))
+
+    def _execute(self) -> bool:
+        """Run the engine; return False if the run cannot go on (reported already)."""
         engine = self._running
         error: LaharError | None = None
         self._executing = True
         try:
-            engine.scheduler.run(advance, self._wait)
+            engine.run(self._wait)
         except Interrupted:
             pass
         except LaharError as broken:
             error = broken
         except Exception as bug:  # of Lahar itself: the user must see it, and where
-            error = LocalProtocolError(f"worker {self._number} failed: {_format(bug)}")
+            error = LocalProtocolError(f"worker {self._number} failed: {format_error(bug)}")
         finally:
             self._executing = False
+        number = engine.failed_domain()
         failures = engine.take_failures()
         if failures or error is not None:
             engine.scheduler.abandon()
             report = pack_failures(failures) if failures else cloudpickle.dumps(error)
-            phase = self._phases + 1 if self._lockstep else 0
-            self._feed(wp.ModelsFailed(engine.sequencer.step, phase, report))
+            domain = engine.domains.get(number)
+            phase = domain.phases if domain is not None and domain.exchange is not None else 0
+            self._feed(wp.ModelsFailed(engine.step, max(number, 0), phase, report))
             return False
         if self._protocol.state is wp.State.ABORTED:
             self._report_abort()
             return False
         return not self._ended
 
-    def _run_steps(self, limit: int) -> None:
-        engine = self._running
-        engine.sequencer.limit = limit
-        self._next_look = 0.0
-        if limit <= engine.sequencer.step:  # the last step of a run: requests still open are for the next one
-            self._feed(wp.StepsEnded(engine.sequencer.step, 0))
-        elif self._execute(self._next_calls):
-            self._flush()
-            self._feed(wp.StepsEnded(engine.sequencer.step, int(engine.sequencer.take_wish())))
+    def _report_wishes(self) -> None:
+        """Tell the service what models asked for in domains that have halted."""
+        wish = self._running.take_wish()
+        if wish is not Need.NOTHING:
+            self._feed(wp.Wished(self._running.step, int(wish)))
 
-    def _next_calls(self) -> Iterable[Call] | None:
-        engine = self._running
-        calls = engine.next_calls(self._exchange if self._lockstep else None)
-        # not at the end of a run: a grant that arrived now would find nobody to carry it out
-        if calls is not None and engine.phase is Phase.SPK:
-            self._tick()
-        return calls
-
-    def _exchange(self, needs: int) -> int:
+    def _exchange(self, domain: LoihiDomain, needs: int) -> int:
         """Wait until all workers have finished the phase; return what the actors of all ask for.
 
         The mark travels behind the messages of the phase, so that these have arrived when the next phase
         begins. One hop from worker to worker takes half as long as a round trip over the service.
         """
-        self._phases += 1
-        frame = encode_mark(self._phases, needs)
-        for peer in self._peers.values():
+        key = (domain.number, domain.phases)
+        self._barriers.add(domain.number)
+        neighbours = self._neighbours[domain.number]
+        frame = encode_mark(*key, needs)
+        for peer in neighbours:
             peer.mark(frame)
-        if self._phases == self._last_phase:
+        for peer in self._bystanders[domain.number]:
+            peer.flush()
+        if key == self._last_phase:
             raise Interrupted
-        while len(self._marks.get(self._phases, ())) < len(self._peers):
-            self._at_barrier = getcurrent()
-            self._scheduler.block(Wait("worker", "barrier", "other workers"))
-        for others in self._marks.pop(self._phases, ()):
+        while len(self._marks.get(key, ())) < len(neighbours):
+            self._wait_at_barrier()
+        self._barriers.discard(domain.number)
+        for others in self._marks.pop(key).values():
             needs |= others
         return needs
 
-    def _tick(self) -> None:
+    def _wait_at_barrier(self, wait: Wait = _BARRIER) -> None:
+        self._at_barrier.append(getcurrent())
+        self._scheduler.block(wait)
+
+    def _begin_paced_step(self, domain: LoihiDomain) -> None:
+        """Begin no time step before every actor that waits for the host has what it needs.
+
+        While it waits here, all actors of the domain have completed the same step, and it can be paused.
+        """
+        sequencer = domain.sequencer
+        step = sequencer.step + 1
+        while sequencer.limit >= step and (actor := domain.held_up_by()) is not None:
+            self._wait_at_barrier(Wait(f"{actor.name}.pipe", "step", HOST))
+        neighbours = self._neighbours.get(domain.number, [])
+        if neighbours and sequencer.limit >= step:
+            for peer in neighbours:
+                peer.mark(encode_mark(domain.number, step, READY))
+            ready = self._ready.setdefault((domain.number, step), set())
+            while len(ready) < len(neighbours) and sequencer.limit >= step:
+                self._wait_at_barrier()
+            self._ready.pop((domain.number, step - 1), None)
+        self._begin_step(domain)
+
+    def _begin_step(self, domain: LoihiDomain) -> None:
         """Between time steps: send what is due, and look at the sockets now and then."""
+        del domain
         self._ticks += 1
         for peer in self._peers.values():
             if self._ticks % peer.batch_steps == 0:
                 peer.flush()
-        now = time.perf_counter()
-        if now >= self._next_look:
-            self._next_look = now + _LOOK_UP
-            self._flush()
-            self._take_waiting()
-            if now >= self._next_progress:
-                self._next_progress = now + _PROGRESS
-                self._send(m.Progress(self._running.sequencer.step))
+        if self._clock() >= self._next_look:
+            self._look()
 
-    def _wait(self) -> None:
-        """Every unfinished actor waits: make one go on, or wait for messages of others."""
-        engine = self._running
-        if engine.quiet():
-            return
-        in_last_phase = self._last_phase == self._phases + 1 and self._at_barrier is None
-        if engine.scheduler.failures or in_last_phase:
-            raise Interrupted
-        if not self._peers:
-            engine.check_deadlock()
+    def _look(self) -> None:
+        """Send what waits, and take what has arrived."""
+        self._next_look = self._clock() + _LOOK_UP
         self._flush()
-        try:
-            self._take(self._inbox.recv_multipart())
-        except zmq.Again:
-            self._send(m.Waiting())
-            return
         self._take_waiting()
+        self._look_after_strands()
+
+    def _poll(self) -> None:
+        """An asynchronous actor looks for commands of the host."""
+        try:
+            self._look()
+            if self._scheduler.failures:
+                raise Interrupted
+        except Interrupted as interruption:  # not for the model to see
+            self._scheduler.interrupt(interruption)
+
+    def _look_after_strands(self) -> None:
+        """Where several strands run, one may have ended while others go on."""
+        engine = self._running
+        if not engine.free and len(engine.domains) == 1:
+            return
+        self._report_wishes()
+        all_ended = not any(d.active for d in engine.domains.values())
+        if self._final and all_ended and not self._domains_ended and self._protocol.state is wp.State.RUNNING:
+            self._domains_ended = True
+            self._feed(wp.DomainsEnded(_pairs(engine.steps)))
+
+    def _wait(self) -> bool:
+        """Every unfinished actor waits: wait for messages of others."""
+        engine = self._running
+        if engine.scheduler.failures or self._in_last_phase():
+            raise Interrupted
+        self._flush()
+        self._look_after_strands()
+        if self._resting:
+            return False
+        if not self._peers and not self._final and self._protocol.state is wp.State.RUNNING:
+            engine.check_deadlock()
+        frames = self._mailbox.receive(self._patience)
+        if frames is None:
+            self._patience = min(2 * self._patience, _PATIENT)
+            self._send(m.Waiting())
+            return True
+        self._patience = _IMPATIENT
+        self._take(frames)
+        self._take_waiting()
+        return True
+
+    def _in_last_phase(self) -> bool:
+        if self._last_phase is None:
+            return False
+        number, phase = self._last_phase
+        return self._running.domains[number].phases == phase and number not in self._barriers
 
     def _flush(self) -> None:
-        for inbox in self._inboxes.values():
-            inbox.relieve()
+        if self._links is not None:
+            self._links.relieve()
         for peer in self._peers.values():
             peer.flush()
 
@@ -379,7 +483,8 @@ class Worker:
                     self._running.set(message.var, decode(message.header, list(message.buffers)))
                     answer = m.SetDone(request)
                 case _:
-                    counts = [[c, o.sent, o.sent_bytes] for c, o in self._outboxes.items()]
+                    outboxes = self._links.outboxes if self._links is not None else {}
+                    counts = [[c, o.sent, o.sent_bytes] for c, o in outboxes.items()]
                     answer = m.Counted(request, counts)
         except Exception as error:
             answer = m.Refused(request, (pack_error(error),))
@@ -400,43 +505,20 @@ class Worker:
         return m.Values(message.request, list(values), headers, counts, tuple(buffers))
 
 
-def pack_error(error: BaseException) -> bytes:
-    """Pickle an exception; one that does not survive the journey is replaced by its text."""
-    try:
-        packed: bytes = cloudpickle.dumps(error)
-        pickle.loads(packed)
-    except Exception:
-        return bytes(cloudpickle.dumps(LaharError(f"{type(error).__name__}: {error}")))
-    return packed
+READY = 0xFF  # in the place of the needs: the worker may begin this time step
 
 
-def pack_failures(failures: list[Failure]) -> bytes:
-    """Pickle failures; exceptions that do not survive the journey are left out, their text remains."""
-    from dataclasses import replace
-
-    kept = []
-    for failure in failures:
-        try:
-            pickle.loads(cloudpickle.dumps(failure.error))
-        except Exception:
-            failure = replace(failure, error=None)  # noqa: PLW2901
-        kept.append(failure)
-    return bytes(cloudpickle.dumps(kept))
+def _pairs(steps: dict[int, int]) -> list[list[int]]:
+    return [[domain, step] for domain, step in steps.items()]
 
 
-def _format(error: BaseException) -> str:
-    import traceback
-
-    return "".join(traceback.format_exception(error))
-
-
-def main(number: int, control: str, inbox: str, secret: bytes) -> int:
+def main(number: int, control: str, inbox: str, secret: bytes, status: str) -> int:
     """Entry point of a forked worker; returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's to handle
     try:
-        Worker(number, control, inbox, secret).serve()
+        Worker(number, control, inbox, secret, status=open_status(status, number)).serve()
     except Exception as error:
-        print(f"lahar worker {number} (pid {os.getpid()}) failed:\n{_format(error)}", file=sys.stderr)
+        print(f"lahar worker {number} (pid {os.getpid()}) failed:\n{format_error(error)}", file=sys.stderr)
         return 70
     finally:
         sys.stdout.flush()

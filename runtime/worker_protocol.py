@@ -37,6 +37,8 @@ class State(Enum):
     ENDED = auto()
 
 
+Steps = list[list[int]]  # [domain, time step]
+
 # --- events from the engine -------------------------------------------------------------------
 
 
@@ -46,11 +48,25 @@ class ModelsBuilt:
 
 
 @dataclass(frozen=True)
-class StepsEnded:
-    """The engine halted after `step`; `wish` is a model's request for pause or stop, or 0."""
+class Wished:
+    """A model asked for pause or stop (flag `need`) in time step `step`, which is done."""
 
     step: int
-    wish: int
+    need: int
+
+
+@dataclass(frozen=True)
+class DomainsEnded:
+    """All time steps of a held run are done here, but an asynchronous actor has not returned."""
+
+    steps: Steps
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """The engine has nothing more to do in this run."""
+
+    steps: Steps
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,7 @@ class ModelsFailed:
     """Models raised; `report` is the pickled description."""
 
     step: int
+    domain: int
     phase: int
     report: Any
 
@@ -82,14 +99,21 @@ class BuildModels:
 
 @dataclass(frozen=True)
 class Advance:
-    """Execute time steps up to `limit`, then report `StepsEnded`; replaces an earlier limit."""
+    """Execute what is granted, then report `RunEnded`; replaces an earlier grant."""
 
-    limit: int
+    grant: m.Grant
 
 
 @dataclass(frozen=True)
 class Halt:
-    """Begin no further time step; answer `Holding` with the present one."""
+    """Begin no further time step; answer `Holding` with the present ones."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class LetRest:
+    """Leave asynchronous actors suspended where they are."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +132,9 @@ class Report:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Unwind what is being executed (once `phase` has been executed, if it is not 0); answer `Aborted`."""
+    """Unwind what is being executed (once `domain` has executed `phase`, if it is not 0); answer `Aborted`."""
 
+    domain: int
     phase: int
 
 
@@ -118,8 +143,8 @@ class End:
     """Close and exit."""
 
 
-Action = Send | BuildModels | Advance | Halt | Access | Report | GiveUp | End
-Event = m.Message | ModelsBuilt | StepsEnded | ModelsFailed
+Action = Send | BuildModels | Advance | Halt | LetRest | Access | Report | GiveUp | End
+Event = m.Message | ModelsBuilt | Wished | DomainsEnded | RunEnded | ModelsFailed
 
 _S = State
 _READ: dict[tuple[State, type], State] = {
@@ -135,16 +160,22 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (_S.IDLE, m.Grant): _S.RUNNING,
     (_S.IDLE, m.Hold): _S.HELD,
     (_S.IDLE, m.Set): _S.IDLE,
+    (_S.IDLE, m.Rest): _S.IDLE,
     (_S.RUNNING, m.Hold): _S.HELD,
-    (_S.RUNNING, StepsEnded): _S.IDLE,
+    (_S.RUNNING, m.Rest): _S.RUNNING,
+    (_S.RUNNING, Wished): _S.RUNNING,
+    (_S.RUNNING, DomainsEnded): _S.RUNNING,
+    (_S.RUNNING, RunEnded): _S.IDLE,
     (_S.RUNNING, ModelsFailed): _S.ABORTED,
     (_S.HELD, m.Hold): _S.HELD,
-    (_S.HELD, StepsEnded): _S.HELD,
+    (_S.HELD, Wished): _S.HELD,
+    (_S.HELD, RunEnded): _S.HELD,
     (_S.HELD, m.Grant): _S.RUNNING,
     (_S.HELD, ModelsFailed): _S.ABORTED,
     (_S.ABORTED, ModelsFailed): _S.ABORTED,
     (_S.ABORTED, m.Hold): _S.ABORTED,
     (_S.ABORTED, m.Grant): _S.ABORTED,
+    (_S.ABORTED, m.Rest): _S.ABORTED,
     **_READ,
     **{(s, m.Ask): s for s in State if s is not _S.ENDED},
     **{(s, m.Abort): _S.ABORTED for s in State if s is not _S.ENDED},
@@ -162,6 +193,7 @@ class WorkerProtocol:
 
     def __init__(self) -> None:
         self.state = State.CONNECTED
+        self._wished = False  # the service will hold this run
 
     def receive(self, event: Event) -> list[Action]:
         """Take a message from the service or an event from the engine; return what to do.
@@ -186,22 +218,29 @@ class WorkerProtocol:
             case ModelsBuilt():
                 return [Send(m.Built())]
             case m.Grant() if before in (State.IDLE, State.HELD):
-                return [Advance(event.step)]
+                self._wished = False
+                return [Advance(event)]
             case m.Hold() if before is not State.ABORTED:
-                return [Halt()]
-            case StepsEnded() if event.wish:
+                return [Halt(event.why)]
+            case m.Rest() if before is State.RUNNING:
+                return [LetRest()]
+            case Wished():
+                self._wished = True
+                return [Send(m.Wish(event.step, event.need))]
+            case DomainsEnded():
+                return [Send(m.Reached(event.steps, 1))]
+            case RunEnded() if before is State.RUNNING:
+                if not self._wished:
+                    return [Send(m.Reached(event.steps, 0))]
                 self.state = State.HELD
-                return [Send(m.Wish(event.step, event.wish))]
-            case StepsEnded() if before is State.RUNNING:
-                return [Send(m.Reached(event.step))]
             case ModelsFailed():
-                return [Send(m.Failed(event.step, event.phase, (event.report,)))]
+                return [Send(m.Failed(event.step, event.domain, event.phase, (event.report,)))]
             case m.Get() | m.Set() | m.Count():
                 return [Access(event)]
             case m.Ask():
                 return [Report(event.round)]
             case m.Abort():
-                return [GiveUp(event.phase)]
+                return [GiveUp(event.domain, event.phase)]
             case m.Shutdown():
                 return [End()]
         return []

@@ -1,6 +1,6 @@
 """What an author of ProcessModels needs."""
 
-from .asynchronous import PyAsyncProcessModel
+from .asynchronous import PyAsyncProcessModel, PyLoihiModelToPyAsyncModel
 from .base import AbstractProcessModel, AbstractSubProcessModel
 from .decorators import implements, requires, tag
 from .loihi import AbstractPyProcessModel, PyLoihiProcessModel
@@ -28,6 +28,7 @@ __all__ = [
     "Phase",
     "PyAsyncProcessModel",
     "PyInPort",
+    "PyLoihiModelToPyAsyncModel",
     "PyLoihiProcessModel",
     "PyOutPort",
     "PyRefPort",

@@ -19,10 +19,14 @@ class AbstractPyProcessModel(AbstractProcessModel):
         Id of the Process.
     py_ports, var_ports : list
         Ports, set when the model is built.
+    reads_only : bool
+        A promise that the model never writes through its RefPorts, which spares the runtime to keep track
+        of it.
     """
 
     process_name: str = "?"
     model_id: int = -1
+    reads_only: bool = False
 
     def __init__(self, proc_params: Any = None, loglevel: int = 30) -> None:
         super().__init__(proc_params, loglevel)
