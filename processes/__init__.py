@@ -1,6 +1,9 @@
 """Declaring networks: Processes, Vars, ports, and the library of processes and learning rules."""
 
+from .channel_config import ChannelConfig, ReceiveEmpty, ReceiveNotEmpty, SendFull
 from .dense import Dense
+from .extractor import Extractor, VarWire
+from .injector import Injector
 from .learning.constants import GradedSpikeCfg
 from .learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearningRule
 from .learning.stdp import RewardModulatedSTDP, STDPLoihi
@@ -17,9 +20,12 @@ from .weights import SignMode
 __all__ = [
     "LIF",
     "AbstractProcess",
+    "ChannelConfig",
     "Dense",
+    "Extractor",
     "GradedSpikeCfg",
     "InPort",
+    "Injector",
     "LearningDense",
     "LogConfig",
     "Loihi2FLearningRule",
@@ -27,12 +33,16 @@ __all__ = [
     "LoihiLearningRule",
     "Monitor",
     "OutPort",
+    "ReceiveEmpty",
+    "ReceiveNotEmpty",
     "RefPort",
     "RewardModulatedSTDP",
     "STDPLoihi",
+    "SendFull",
     "SignMode",
     "SinkRingBuffer",
     "SourceRingBuffer",
     "Var",
     "VarPort",
+    "VarWire",
 ]

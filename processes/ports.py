@@ -229,6 +229,8 @@ class AbstractIOPort(AbstractPort):
 
     external_pipe_flag = False
     external_pipe_buffer_size = 64
+    external_pipe_csp_send_port: Any = None
+    external_pipe_csp_recv_port: Any = None
 
     def flag_external_pipe(self, buffer_size: int | None = None) -> None:
         """Ask for a channel between this port and the program that runs the network.

@@ -217,9 +217,10 @@ class Engine:
     def ended(self) -> list[str]:
         """Return the processes that do nothing more in this run."""
         done = [f.actor.name for f in self.free if not f.active]
-        for domain in self.domains.values():
-            if not domain.active:
-                done += [a.name for a in domain.actors]
+        if len(self.plan.domains) > 1:  # else those who wait are in the same domain
+            for domain in self.domains.values():
+                if not domain.active:
+                    done += [a.name for a in domain.actors]
         return done
 
     # --- Vars ---------------------------------------------------------------------------------

@@ -41,6 +41,14 @@ class PipeInbox(Inbox):
 class PipeOutbox(Outbox):
     """The worker's end of a pipe to the host."""
 
+    def send(self, data: Any) -> None:
+        """Send a copy of `data`."""
+        self.put(np.array(data, order="C"))
+
+    @property
+    def name(self) -> str:
+        return self.source
+
     def probe(self) -> bool:
         """Whether there is room for a message."""
         return self.credit > 0
