@@ -54,13 +54,18 @@ class Blocked:
         return self.peer.rpartition(".")[0]
 
 
+def belongs_to_lahar(frame: Any) -> bool:
+    """Whether a frame is in the runtime or in the ports of models, not in a model itself."""
+    folder = os.path.dirname(os.path.abspath(frame.f_code.co_filename))
+    return folder == _HERE or folder.endswith(os.path.join("processes", "model"))
+
+
 def source_line(sleeper: Any) -> str:
     """Return ``file:line`` of the innermost frame of a suspended greenlet that belongs to a model."""
     frame = sleeper.gr_frame
     innermost = frame
     while frame is not None:
-        folder = os.path.dirname(os.path.abspath(frame.f_code.co_filename))
-        if folder != _HERE and not folder.endswith(os.path.join("processes", "model")):
+        if not belongs_to_lahar(frame):
             break
         frame = frame.f_back
     frame = frame or innermost

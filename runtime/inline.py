@@ -20,6 +20,7 @@ from .actors import BuildError
 from .deadlock import HOST
 from .domains import LoihiDomain
 from .engine import Engine, Interrupted, build_failure
+from .inspection import describe_actors, present_frame
 from .outcome import Outcome
 from .pipes import HostSender, PipeInbox, PipeOutbox, make_host_ends
 from .reports import format_error
@@ -226,6 +227,10 @@ class InlineNetwork:
 
     def statistics(self) -> dict[int, tuple[int, int]]:
         return {}
+
+    def describe(self, frame: Any) -> str:
+        """Return what every actor is doing; `frame` is where the main thread is."""
+        return describe_actors(self.engine, present_frame(self._thread, frame))
 
     def workers(self) -> dict[int, int]:
         """Partition -> pid."""

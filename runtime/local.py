@@ -23,6 +23,7 @@ from lahar.compiler.plan import Plan
 from lahar.processes.errors import LaharError, WorkerDiedError
 
 from . import service_protocol as sp
+from .inspection import ask_worker
 from .launcher import WorkerPool
 from .outcome import Outcome
 from .pipes import make_host_ends
@@ -167,6 +168,11 @@ class LocalNetwork:
             with suppress(WorkerDiedError, FutureTimeout):
                 answers.append(answer.result(_LEAVE))
         return answers
+
+    def describe(self, frame: Any) -> str:
+        """Make the workers print what their actors are doing."""
+        del frame
+        return "\n".join(ask_worker(pid) for pid in self._service.pids.values())
 
     def workers(self) -> dict[int, int]:
         return dict(self._service.pids)

@@ -30,9 +30,13 @@ class Message:
 
 @dataclass(frozen=True)
 class Build(Message):
-    """Build partition `part` of the pickled Plan; `peers` are the data addresses by partition."""
+    """Build one partition of the pickled Plan.
+
+    `peers` are the data addresses by partition; records below `log_level` are of no interest.
+    """
 
     peers: list[str]
+    log_level: int
     buffers: tuple[Any, ...]
 
 
@@ -171,6 +175,20 @@ class Condition(Message):
     received: list[list[int]]
     waits: list[list[Any]]
     ended: list[str]
+
+
+@dataclass(frozen=True)
+class Log(Message):
+    """A model has logged or printed: `logger` is ``"stdout"`` or ``"stderr"`` for a line that was printed.
+
+    `process` and `step` say who did it and when; empty and 0 if that is unknown.
+    """
+
+    level: int
+    logger: str
+    text: str
+    process: str
+    step: int
 
 
 @dataclass(frozen=True)

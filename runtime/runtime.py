@@ -17,6 +17,7 @@ from lahar.processes.errors import ArgumentTypeError, DtypeError, ShapeError, St
 from lahar.processes.process import AbstractProcess
 
 from .inline import InlineNetwork
+from .inspection import watch_host
 from .outcome import Outcome
 from .pipes import HostReceiver, HostSender
 from .progress import progress_bar
@@ -108,6 +109,7 @@ class Runtime:
 
                 self._network = LocalNetwork(self.plan)
             _open.add(self)
+            watch_host(lambda: (r for r in list(_open) if r._is_initialized))
             try:
                 outcome = self._network.open()
             except BaseException:

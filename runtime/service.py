@@ -28,6 +28,7 @@ from .sockets import CONTROL, DATA, HOST_NUMBER, seal, unseal
 from .status import Status
 from .values import decode
 from .wire import ChannelFormat, decode_batch, encode_batch
+from .worker_output import show
 
 _log = logging.getLogger("lahar.runtime")
 _GATHER = 0.5  # seconds that workers have to report after a failure
@@ -158,6 +159,9 @@ class Service:
         match message:
             case m.Values() | m.SetDone() | m.Refused() | m.Counted():
                 self._take_answer(worker, message)
+                return
+            case m.Log():
+                show(worker, message)
                 return
             case m.Hello():
                 self.pids[worker] = message.pid  # the fork server may say it later
@@ -329,7 +333,7 @@ class Service:
                             outlet.send(head)
                 case sp.SendPlans():
                     for k in range(self._plan.partitions):
-                        self._send(k, m.Build(self._addresses, (self._pickled,)))
+                        self._send(k, m.Build(self._addresses, _log_level(), (self._pickled,)))
                     self._pickled = b""
                 case sp.Opened():
                     self.ready.set_result(Outcome(0))
@@ -448,6 +452,11 @@ class Service:
     @property
     def all_exited(self) -> bool:
         return len(self.exited) >= self._plan.partitions
+
+
+def _log_level() -> int:
+    """Return the level below which nobody in this process wants log records."""
+    return min(logging.getLogger(name).getEffectiveLevel() for name in ("", "lahar"))
 
 
 def _describe_exit(status: int) -> str:

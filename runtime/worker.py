@@ -8,6 +8,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import cloudpickle
@@ -22,6 +23,7 @@ from .actors import BuildError
 from .deadlock import HOST
 from .domains import LoihiDomain
 from .engine import Engine, Failure, Interrupted, build_failure
+from .inspection import describe_actors, print_on_signal
 from .links import WorkerLinks
 from .peers import Peer
 from .remote_references import unpack
@@ -32,6 +34,7 @@ from .sockets import CONTROL, HOST_NUMBER, MARK, REFERENCE, ZmqPlatform, seal, u
 from .status import open_status
 from .values import decode, encode
 from .wire import decode_mark, encode_mark
+from .worker_output import Forwarder
 
 _log = logging.getLogger("lahar.worker")
 # ms of waiting after which the service is asked to look for a deadlock: doubled each time
@@ -57,6 +60,8 @@ class Worker:
         Where sockets and the clock come from.
     status : mutable sequence of int, optional
         Takes the present time step and phase.
+    forwarding : bool
+        Whether what models log and print goes to the service.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Worker:
         secret: bytes,
         platform: Any = None,
         status: Any = None,
+        forwarding: bool = False,
     ) -> None:
         self._number = number
         self._secret = secret
@@ -80,6 +86,7 @@ class Worker:
         self._mailbox = self._platform.mailbox(inbox)
         self._control = self._platform.outlet(control)
         self._seal = seal(CONTROL, number, secret)
+        self._forwarder = Forwarder(self._send) if forwarding else None
         self._peers: dict[int, Peer] = {}
         self._neighbours: dict[int, list[Peer]] = {}  # with actors of a domain, in lockstep
         self._bystanders: dict[int, list[Peer]] = {}  # all others
@@ -247,10 +254,19 @@ class Worker:
         assert self._engine is not None
         return self._engine
 
+    def describe(self, frame: FrameType | None) -> str:
+        """Return what every actor is doing; `frame` is where this worker is."""
+        head = f"worker {self._number} (pid {os.getpid()}) {self._protocol.state.name}"
+        if self._engine is None:
+            return f"{head}, no models built"
+        return f"{head}, time step {self._engine.step}:\n{describe_actors(self._engine, frame)}"
+
     # --- building -------------------------------------------------------------------------------
 
     def _build(self, action: wp.BuildModels) -> None:
         plan: Plan | None = None
+        if self._forwarder is not None:
+            self._forwarder.install(action.log_level)
         try:
             plan = pickle.loads(action.plan[0])
             self._connect(plan, action.peers)
@@ -468,6 +484,8 @@ class Worker:
     def _flush(self) -> None:
         if self._links is not None:
             self._links.relieve()
+        if self._forwarder is not None:
+            self._forwarder.flush()
         for peer in self._peers.values():
             peer.flush()
 
@@ -516,9 +534,12 @@ def main(number: int, control: str, inbox: str, secret: bytes, status: str) -> i
     """Entry point of a forked worker; returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's to handle
     try:
-        Worker(number, control, inbox, secret, status=open_status(status, number)).serve()
+        worker = Worker(number, control, inbox, secret, status=open_status(status, number), forwarding=True)
+        print_on_signal(worker.describe)
+        worker.serve()
     except Exception as error:
-        print(f"lahar worker {number} (pid {os.getpid()}) failed:\n{format_error(error)}", file=sys.stderr)
+        failure = f"lahar worker {number} (pid {os.getpid()}) failed:\n{format_error(error)}"
+        print(failure, file=sys.__stderr__)
         return 70
     finally:
         sys.stdout.flush()

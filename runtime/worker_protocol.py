@@ -95,6 +95,7 @@ class BuildModels:
 
     plan: Any
     peers: list[str]
+    log_level: int
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class WorkerProtocol:
     def _actions(self, before: State, event: Event) -> list[Action]:
         match event:
             case m.Build():
-                return [BuildModels(event.buffers, event.peers)]
+                return [BuildModels(event.buffers, event.peers, event.log_level)]
             case ModelsBuilt():
                 return [Send(m.Built())]
             case m.Grant() if before in (State.IDLE, State.HELD):
