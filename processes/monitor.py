@@ -32,6 +32,7 @@ from .var import Var
 class _Probe:
     target: Any
     num_steps: int
+    stride: int
     member: Any
     data: Var
 
@@ -57,7 +58,7 @@ class Monitor(AbstractProcess):
         super().__init__(**proc_params)
         self._probes: list[_Probe] = []
 
-    def probe(self, target: Var | OutPort, num_steps: int) -> None:
+    def probe(self, target: Var | OutPort, num_steps: int, stride: int = 1) -> None:
         """Record `target` for `num_steps` time steps.
 
         Parameters
@@ -67,22 +68,25 @@ class Monitor(AbstractProcess):
             step; an OutPort must send one message per step.
         num_steps : int
             Number of time steps, over all consecutive runs.
+        stride : int
+            Record the steps 1, 1 + stride, 1 + 2 stride, ... only.
 
         Raises
         ------
         ArgumentTypeError
             `target` is no Var or OutPort of a Process.
         ValidationError
-            `num_steps` is not positive; or another Process of the same name is probed already, whose data
+            `num_steps` or `stride` is not positive; or another Process of the same name is probed already, whose data
             could not be told apart.
         StateError
             The network has been started.
         """
         process = self._process_of(target)
-        if isinstance(num_steps, bool) or not hasattr(num_steps, "__index__") or num_steps < 1:
-            raise ValidationError(
-                f"a positive integer expected, not {num_steps!r}.", "Monitor.probe.num_steps"
-            )
+        for argument, value in (("num_steps", num_steps), ("stride", stride)):
+            if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+                raise ValidationError(
+                    f"a positive integer expected, not {value!r}.", f"Monitor.probe.{argument}"
+                )
         for member in (self, process):
             if member.runtime is not None and not member.runtime.is_closed:
                 raise StateError(
@@ -90,9 +94,9 @@ class Monitor(AbstractProcess):
                     "started. Attach monitors before the first run."
                 )
         self._check_names(target)
-        num_steps = int(num_steps)
+        num_steps, stride = int(num_steps), int(stride)
         k = len(self._probes)
-        data = Var((num_steps, *target.shape), 0)
+        data = Var((num_rows(num_steps, stride), *target.shape), 0)
         if isinstance(target, Var):
             port: Any = RefPort(target.shape)
             names = (f"ref_port_{k}", f"var_read_{k}")
@@ -106,7 +110,7 @@ class Monitor(AbstractProcess):
             port.connect_var(target)
         else:
             target.connect(port)
-        self._probes.append(_Probe(target, num_steps, port, data))
+        self._probes.append(_Probe(target, num_steps, stride, port, data))
         self._expansion_stale = True
 
     def _process_of(self, target: Any) -> AbstractProcess:
@@ -152,8 +156,9 @@ class Monitor(AbstractProcess):
         Returns
         -------
         dict of str to dict of str to ndarray
-            ``{process name: {Var or port name: array}}`` with arrays of shape (num_steps, *shape) and the
-            dtype of the target; rows of steps not yet executed are 0. A continuous run may add rows.
+            ``{process name: {Var or port name: array}}`` with arrays of shape (num_steps, *shape) (with a
+            stride, one row per recorded step) and the dtype of the target; rows of steps not yet executed are
+            0. A continuous run may add rows.
 
         Raises
         ------
@@ -165,7 +170,7 @@ class Monitor(AbstractProcess):
             if self.runtime is None:
                 rows = np.zeros(probe.data.shape)
             else:
-                rows = probe.data.get()[: max(probe.num_steps, self.runtime.step)]
+                rows = probe.data.get()[: num_rows(max(probe.num_steps, self.runtime.step), probe.stride)]
             result.setdefault(probe.target.process.name, {})[probe.target.name] = rows
         return result
 
@@ -193,7 +198,11 @@ class Monitor(AbstractProcess):
         ax.set_title(process.name)
         ax.set_xlabel("Time step")
         ax.set_ylabel(target.name)
-        ax.plot(rows.reshape(len(rows), -1), *args, **kwargs)
+        stride = next(probe.stride for probe in self._probes if probe.target is target)
+        if stride == 1:
+            ax.plot(rows.reshape(len(rows), -1), *args, **kwargs)
+        else:
+            ax.plot(np.arange(len(rows)) * stride, rows.reshape(len(rows), -1), *args, **kwargs)
 
 
 @implements(proc=Monitor, protocol=LoihiProtocol)
@@ -204,35 +213,44 @@ class MonitorModel(AbstractSubProcessModel):
         for k, probe in enumerate(proc._probes):
             name = proc.name if len(proc._probes) == 1 else f"{proc.name}[{k}]"
             if isinstance(probe.target, Var):
-                recorder: Any = VarRecorder(shape=probe.target.shape, num_steps=probe.num_steps, name=name)
+                recorder: Any = VarRecorder(probe.target.shape, probe.num_steps, probe.stride, name)
                 recorder.source.connect(probe.member)
             else:
-                recorder = PortRecorder(shape=probe.target.shape, num_steps=probe.num_steps, name=name)
+                recorder = PortRecorder(probe.target.shape, probe.num_steps, probe.stride, name)
                 probe.member.connect(recorder.source)
             probe.data.alias(recorder.data)
             setattr(self, f"recorder_{k}", recorder)
 
 
-class VarRecorder(AbstractProcess):
+def num_rows(num_steps: int, stride: int) -> int:
+    """Return how many of the first `num_steps` time steps are recorded."""
+    return -(-num_steps // stride)
+
+
+class _Recorder(AbstractProcess):
+    """Records one thing."""
+
+    is_recorder = True
+
+    def __init__(self, shape: tuple[int, ...], num_steps: int, stride: int, name: str) -> None:
+        super().__init__(shape=shape, num_steps=num_steps, stride=stride, name=name)
+        self.data = Var((num_rows(num_steps, stride), *shape), 0)
+
+
+class VarRecorder(_Recorder):
     """Records a Var at the end of each time step."""
 
-    is_recorder = True
-
-    def __init__(self, *, shape: tuple[int, ...], num_steps: int, name: str) -> None:
-        super().__init__(shape=shape, num_steps=num_steps, name=name)
+    def __init__(self, shape: tuple[int, ...], num_steps: int, stride: int, name: str) -> None:
+        super().__init__(shape, num_steps, stride, name)
         self.source = RefPort(shape)
-        self.data = Var((num_steps, *shape), 0)
 
 
-class PortRecorder(AbstractProcess):
+class PortRecorder(_Recorder):
     """Records the messages of an OutPort."""
 
-    is_recorder = True
-
-    def __init__(self, *, shape: tuple[int, ...], num_steps: int, name: str) -> None:
-        super().__init__(shape=shape, num_steps=num_steps, name=name)
+    def __init__(self, shape: tuple[int, ...], num_steps: int, stride: int, name: str) -> None:
+        super().__init__(shape, num_steps, stride, name)
         self.source = InPort(shape)
-        self.data = Var((num_steps, *shape), 0)
 
 
 class _RecorderModel(PyLoihiProcessModel):
@@ -244,9 +262,10 @@ class _RecorderModel(PyLoihiProcessModel):
 
     def on_build(self) -> None:
         self._typed = False
+        self._stride: int = self.proc_params["stride"]
 
     def record(self, sample: np.ndarray) -> None:
-        row = self.time_step - 1
+        row = (self.time_step - 1) // self._stride
         data = self.data
         if sample.dtype != data.dtype:
             dtype = np.result_type(data.dtype, sample.dtype) if self._typed else sample.dtype
@@ -266,7 +285,7 @@ class PyVarRecorderModel(_RecorderModel):
     reads_only = True
 
     def post_guard(self) -> bool:
-        return True
+        return (self.time_step - 1) % self._stride == 0
 
     def run_post_mgmt(self) -> None:
         self.record(self.source.read())
@@ -280,4 +299,6 @@ class PyPortRecorderModel(_RecorderModel):
     source: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
 
     def run_spk(self) -> None:
-        self.record(self.source.recv())
+        message = self.source.recv()
+        if (self.time_step - 1) % self._stride == 0:
+            self.record(message)

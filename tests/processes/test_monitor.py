@@ -450,3 +450,30 @@ def test_members_of_a_monitor_have_the_names_of_the_interface():
     assert set(monitor.vars.member_names) == {"var_read_0", "out_read_1"}
     assert monitor.ref_port_0.get_dst_vars() == [counter.n]
     assert monitor.in_port_1.get_src_ports() == [counter.o]
+
+
+@pytest.mark.parametrize("options", [{"launcher": "inline"}, {"partitions": 2}], ids=str)
+@pytest.mark.parametrize("stride", [2, 3, 7])
+def test_a_stride_records_every_so_many_steps(options, stride):
+    data = np.arange(1.0, 8.0)[np.newaxis]
+    source, sink = (
+        SourceRingBuffer(data=data, name="source"),
+        SinkRingBuffer(shape=(1,), buffer=7, name="sink"),
+    )
+    source.s_out.connect(sink.a_in)
+    monitor = Monitor()
+    monitor.probe(source.s_out, 7, stride=stride)
+    monitor.probe(sink.data, 7, stride=stride)
+    source.run(RunSteps(4), Loihi2SimCfg(select_tag="floating_pt", **options))
+    source.run(RunSteps(3))
+    source.stop()
+    recorded = monitor.get_data()
+    assert recorded["source"]["s_out"][:, 0].tolist() == list(range(1, 8, stride))
+    filled = np.count_nonzero(recorded["sink"]["data"][:, 0], axis=1)
+    assert filled.tolist() == list(range(1, 8, stride))
+
+
+@pytest.mark.parametrize("stride", [0, -1, 1.5, True])
+def test_a_stride_is_a_positive_integer(stride):
+    with pytest.raises(ValidationError, match=r"Monitor\.probe\.stride"):
+        Monitor().probe(LIF(shape=(1,)).v, 3, stride=stride)
