@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from deadline import runs, until
+from support.deadline import runs, until
 
 HERE = Path(__file__).parent
 PRELUDE = """

@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import pytest
 import runtime_models as rm
-from deadline import until, wait_until_gone
 from setups import both_syncs, config, every_local_setup, every_setup
+from support.deadline import until, wait_until_gone
 
 from lahar.processes import Monitor
 from lahar.processes.errors import ModelError, StateError, WorkerDiedError

@@ -11,8 +11,8 @@ import threading
 import psutil
 import pytest
 import runtime_models as rm
-from deadline import runs, until, wait_until_gone
 from setups import config
+from support.deadline import runs, until, wait_until_gone
 
 from lahar.processes.errors import UnpicklableError, WorkerDiedError
 from lahar.runtime import RunSteps, WorkerPool

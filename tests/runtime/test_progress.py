@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 import runtime_models as rm
-from deadline import until
 from setups import config
+from support.deadline import until
 
 from lahar.runtime import RunSteps, progress
 from lahar.runtime.progress import progress_bar

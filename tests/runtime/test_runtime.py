@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 import runtime_models as rm
-from deadline import until
 from setups import SETUPS, both_syncs, config, every_local_setup, every_setup
+from support.deadline import until
 from support.phase_probe import PhaseProbe
 
 from lahar import compiler
