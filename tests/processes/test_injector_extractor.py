@@ -64,6 +64,11 @@ def array(*values):
     return np.array(values, float)
 
 
+def send_all(injector, *values):
+    for value in values:
+        injector.send(array(value))
+
+
 def started(process, options, **more):
     process.create_runtime(run_cfg=Loihi2SimCfg(**options, **more))
     return process
@@ -178,8 +183,7 @@ def test_a_full_injector_that_drops_says_so_and_counts(options):
     config = ChannelConfig(SendFull.NON_BLOCKING_DROP, ReceiveEmpty.NON_BLOCKING_ZEROS)
     injector, sink = injected(options, config, buffer_size=2)
     with pytest.warns(LaharWarning, match=r"'injector\.in_port': the pipe is full") as caught:
-        for k in (1, 2, 3, 4):
-            injector.send(array(k))
+        send_all(injector, 1, 2, 3, 4)
     assert len(caught) == injector.dropped == 2
     injector.run(RunSteps(4))
     assert sink.data.get()[0, :4].tolist() == [1, 2, 0, 0]
@@ -298,7 +302,7 @@ def test_stop_from_another_thread_ends_a_run_that_waits_for_input(options):
     injector.run(RunSteps(3))  # nobody sends
     stopper.join()
     assert injector.runtime.is_closed
-    with pytest.raises(StateError, match="Cannot send over the pipe of 'injector.in_port'"):
+    with pytest.raises(StateError, match=r"Cannot send over the pipe of 'injector\.in_port'"):
         injector.send(array(1))
 
 
@@ -352,7 +356,7 @@ def test_a_pause_in_the_middle_of_a_step_says_what_it_waits_for_and_ends_with_th
     until(process.runtime._network.waits_for_host)
     with pytest.raises(StateError, match=r"Cannot pause: 'relay\.a_in' waits for the host"):
         process.pause()
-    with pytest.raises(StateError, match="while the network is running|is running"):
+    with pytest.raises(StateError, match="The network is running"):
         process.run(RunSteps(1))
     entry.send(np.array([8]))
     process.wait()
@@ -368,7 +372,7 @@ def test_stop_in_the_middle_of_a_step_does_not_wait(options):
     until(process.runtime._network.waits_for_host)
     process.stop()
     assert process.runtime.is_closed
-    with pytest.raises(StateError, match="Cannot receive over the pipe of 'relay.s_out'"):
+    with pytest.raises(StateError, match=r"Cannot receive over the pipe of 'relay\.s_out'"):
         exit_.recv()
 
 
