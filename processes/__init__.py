@@ -1,10 +1,13 @@
 """Declaring networks: Processes, Vars, ports, and the library of processes and learning rules."""
 
 from .dense import Dense
+from .learning.connection import LearningConnectionProcess
 from .learning.constants import GradedSpikeCfg
+from .learning.neuron import LearningNeuronProcess
 from .learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearningRule
 from .learning.stdp import RewardModulatedSTDP, STDPLoihi
 from .learning_dense import LearningDense
+from .learning_lif import LearningLIF
 from .lif import LIF
 from .monitor import Monitor
 from .ports import InPort, OutPort, RefPort, VarPort
@@ -20,7 +23,10 @@ __all__ = [
     "Dense",
     "GradedSpikeCfg",
     "InPort",
+    "LearningConnectionProcess",
     "LearningDense",
+    "LearningLIF",
+    "LearningNeuronProcess",
     "LogConfig",
     "Loihi2FLearningRule",
     "Loihi3FLearningRule",

@@ -35,6 +35,17 @@ from lahar.processes.learning.traces import (
     whole_impulse,
 )
 from lahar.processes.learning_dense import LearningDense
+from lahar.processes.model import (
+    CPU,
+    LavaPyType,
+    LoihiProtocol,
+    PyLoihiProcessModel,
+    PyRefPort,
+    implements,
+    requires,
+)
+from lahar.processes.ports import RefPort
+from lahar.processes.process import AbstractProcess
 from lahar.processes.sink import RingBuffer as Sink
 from lahar.processes.source import RingBuffer as Source
 from lahar.processes.weights import SignMode
@@ -568,3 +579,43 @@ def test_what_reaches_the_model_is_documented():
     assert params["graded_spike_cfg"] is GradedSpikeCfg.USE_REGULAR_IMPULSE
     assert dense.dw.init == rule.dw_str
     assert (dense.x1.shape, dense.y1.shape, dense.tag_1.shape) == ((3,), (2,), (2, 3))
+
+
+class Teacher(AbstractProcess):
+    """Writes `value` to a Var of another process at the end of time step 2."""
+
+    def __init__(self, *, value, **kwargs):
+        super().__init__(value=value, **kwargs)
+        self.target = RefPort((1,))
+
+
+@implements(proc=Teacher, protocol=LoihiProtocol)
+@requires(CPU)
+class TeacherModel(PyLoihiProcessModel):
+    target: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+
+    def post_guard(self):
+        return self.time_step == 2
+
+    def run_post_mgmt(self):
+        self.target.write(np.array([self.proc_params["value"]]))
+
+
+def taught(value, steps):
+    """A connection whose x1 grows by its impulse in each step, and whose impulse is written by a Teacher."""
+    rule = Loihi2FLearningRule(dw="u0*x1", x1_impulse=2, x1_tau=0, rng_seed=0)
+    dense = LearningDense(weights=np.zeros((1, 1)), learning_rule=rule, name="plastic")
+    Source(data=np.ones((1, steps))).s_out.connect(dense.s_in)
+    Teacher(value=value).target.connect_var(dense.x1_impulse)
+    dense.run(RunSteps(steps), Loihi2SimCfg(launcher="inline"))
+    return dense
+
+
+def test_a_parameter_written_through_a_ref_port_acts_from_the_next_step_on():
+    with taught(5.5, 4) as dense:
+        assert dense.weights.get().item() == 2 + 2 + 5.5 + 5.5
+
+
+def test_an_illegal_parameter_written_through_a_ref_port_ends_the_run():
+    with pytest.raises(Exception, match=r"x1_impulse: must be a number >= 0, got -1"):
+        taught(-1.0, 4)

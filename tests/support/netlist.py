@@ -31,9 +31,16 @@ from lahar.runtime import Loihi2SimCfg, RunSteps
 
 from .phase_probe import PhaseProbe
 from .rate_network import RateEINetwork
+from .three_factor import RewardLIF
 
 RECORDED = ("probe:", "final:", "get:", "after:", "call:")
-OF_THE_TESTS = {"PhaseProbe": PhaseProbe, "tutorial.RateEINetwork": RateEINetwork}
+OF_THE_TESTS = {
+    "PhaseProbe": PhaseProbe,
+    "RSTDPLIF": RewardLIF,
+    "ThreeFactorLIF": RewardLIF,
+    "tutorial.RSTDPLIF": RewardLIF,
+    "tutorial.RateEINetwork": RateEINetwork,
+}
 
 
 @dataclass
