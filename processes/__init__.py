@@ -11,6 +11,7 @@ from .ports import InPort, OutPort, RefPort, VarPort
 from .process import AbstractProcess, LogConfig
 from .sink import RingBuffer as SinkRingBuffer
 from .source import RingBuffer as SourceRingBuffer
+from .sparse import Sparse
 from .var import Var
 from .weights import SignMode
 
@@ -33,6 +34,7 @@ __all__ = [
     "SignMode",
     "SinkRingBuffer",
     "SourceRingBuffer",
+    "Sparse",
     "Var",
     "VarPort",
 ]
