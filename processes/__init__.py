@@ -14,6 +14,7 @@ from .ports import InPort, OutPort, RefPort, VarPort
 from .process import AbstractProcess, LogConfig
 from .sink import RingBuffer as SinkRingBuffer
 from .source import RingBuffer as SourceRingBuffer
+from .sparse import Sparse
 from .var import Var
 from .weights import SignMode
 
@@ -39,6 +40,7 @@ __all__ = [
     "SignMode",
     "SinkRingBuffer",
     "SourceRingBuffer",
+    "Sparse",
     "Var",
     "VarPort",
 ]

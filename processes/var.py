@@ -80,7 +80,8 @@ class Var:
         Parameters
         ----------
         value : array_like, str or sparse matrix
-            Cast to the dtype of the Var as by numpy assignment (fractions are cut, integers wrap).
+            Cast to the dtype of the Var as by numpy assignment (fractions are cut, integers wrap). A sparse
+            Var takes a sparse matrix with the entries that `get` returns; their values may be zero.
         idx : optional
             Any numpy index.
 
@@ -89,7 +90,10 @@ class Var:
         StateError
             There is no runtime yet, or the network is running or stopped.
         ShapeError
-            `value` does not have the shape of the Var (or of the part that `idx` selects).
+            `value` does not have the shape of the Var (or of the part that `idx` selects), or, being sparse,
+            not its entries.
+        DtypeError
+            `value` is not of the kind that the Var holds: numbers, a string, a sparse matrix.
         """
         if self.aliased_var is not None:
             self.aliased_var.set(value, idx)
