@@ -8,6 +8,7 @@ from .learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearni
 from .learning.stdp import RewardModulatedSTDP, STDPLoihi
 from .learning_dense import LearningDense
 from .learning_lif import LearningLIF
+from .learning_sparse import LearningSparse
 from .lif import LIF
 from .monitor import Monitor
 from .ports import InPort, OutPort, RefPort, VarPort
@@ -28,6 +29,7 @@ __all__ = [
     "LearningDense",
     "LearningLIF",
     "LearningNeuronProcess",
+    "LearningSparse",
     "LogConfig",
     "Loihi2FLearningRule",
     "Loihi3FLearningRule",

@@ -101,20 +101,21 @@ class Sparse(AbstractProcess):
         self.num_message_bits = Var(shape=(1,), init=num_message_bits)
 
 
-def as_sparse_weights(weights: Any, owner: str) -> Any:
-    """Return `weights` as a CSR matrix of real numbers of its own; `owner` is named in errors."""
+def as_sparse_weights(weights: Any, owner: str, name: str = "weights") -> Any:
+    """Return `weights` as a CSR matrix of real numbers of its own; `owner` and `name` are used in errors."""
+    where = f"{owner}.{name}"
     if not is_sparse(weights):
         try:
             weights = np.asarray(weights)
         except ValueError as error:
-            raise ShapeError(f"{owner}.weights: not a matrix ({error}).") from None
+            raise ShapeError(f"{where}: not a matrix ({error}).") from None
         if weights.ndim == 0:
-            raise ShapeError(f"{owner}.weights must have two dimensions (outputs, inputs), not be a number.")
+            raise ShapeError(f"{where} must have two dimensions (outputs, inputs), not be a number.")
     if weights.dtype.kind not in "biuf":
-        raise ArgumentTypeError(f"{owner}.weights must hold real numbers, not {weights.dtype}.")
+        raise ArgumentTypeError(f"{where} must hold real numbers, not {weights.dtype}.")
     if weights.ndim > 2:
         raise ArgumentTypeError(
-            f"{owner}.weights must have two dimensions (outputs, inputs), not shape {weights.shape}."
+            f"{where} must have two dimensions (outputs, inputs), not shape {weights.shape}."
         )
     return canonical_csr(weights.reshape(1, -1) if weights.ndim == 1 else weights)
 

@@ -346,14 +346,18 @@ class PyLearningConnection(PyLoihiProcessModel):
     def apply_rule(self, history: History, epoch: int) -> None:
         """Change weights and tags at the end of epoch 1, 2, ..."""
         with_u = self._update.u_is_on(epoch)
-        matrices = self._matrices()
-        everything = not self._settled and not self._update.settled(matrices)
+        everything = not self._settled and not self._update.settled(self.synaptic_values())
         self._settled = True
         if everything or with_u or len(history.pre) or len(history.post):
-            self._update.apply(matrices, history, with_u, everything)
+            self.update_synapses(history, with_u, everything)
 
-    def _matrices(self) -> Matrices:
+    def synaptic_values(self) -> Matrices:
+        """Return weights and tags, transposed to (pre, post)."""
         return {"weights": self.weights.T, "tag_1": self.tag_1.T, "tag_2": self.tag_2.T}
+
+    def update_synapses(self, history: History, with_u: bool, everything: bool) -> None:
+        """Let the rule change weights and tags; see `RuleUpdate.apply`."""
+        self._update.apply(self.synaptic_values(), history, with_u, everything)
 
 
 class LearningConnectionModelFloat(PyLearningConnection):
