@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _ids = itertools.count()
 
 
+def new_id() -> int:
+    """Return a number that no Var of this program has."""
+    return next(_ids)
+
+
 class Var:
     """State of a Process that can be read, set, probed and initialised.
 
@@ -39,7 +44,7 @@ class Var:
         self.shareable = shareable
         self.name = name
         self.process: AbstractProcess | None = None
-        self.id = next(_ids)
+        self.id = new_id()
         self.aliased_var: Var | None = None
         self.model: Any = None
 

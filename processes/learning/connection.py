@@ -218,11 +218,17 @@ class PyLearningConnection(PyLoihiProcessModel):
                     )
         self.layout_matrices()
         self._layout = TraceLayout(len(self.tx), len(self.ty))
-        self._adopt(self._learning_rule)
+        self._adopt(self._rule_of_vars())
 
     def on_var_update(self) -> None:
         """Rebuild everything that is derived from Vars; if a value is illegal, nothing changes."""
         super().on_var_update()
+        rule = self._rule_of_vars()
+        self.layout_matrices()
+        self._adopt(rule)
+
+    def _rule_of_vars(self) -> LoihiLearningRule:
+        """Return a rule with what the Vars say, which is how it was given unless they were set."""
         rule = copy.copy(self._learning_rule)
         strings = {name: _text(getattr(self, name)) for name in ("dw", "dd", "dt")}
         if strings != {name: getattr(rule, f"{name}_str") for name in strings}:
@@ -235,8 +241,7 @@ class PyLearningConnection(PyLoihiProcessModel):
                 raise ValidationError(
                     f"holds time steps within the epoch, 0 to {rule.t_epoch}.", f"{self.process_name}.{name}"
                 )
-        self.layout_matrices()
-        self._adopt(rule)
+        return rule
 
     def layout_matrices(self) -> None:
         """Keep the synapses of one presynaptic neuron together in memory."""
