@@ -9,6 +9,8 @@ from .lif import LIF
 from .monitor import Monitor
 from .ports import InPort, OutPort, RefPort, VarPort
 from .process import AbstractProcess, LogConfig
+from .reset import Reset
+from .sink import Read
 from .sink import RingBuffer as SinkRingBuffer
 from .source import RingBuffer as SourceRingBuffer
 from .sparse import Sparse
@@ -28,7 +30,9 @@ __all__ = [
     "LoihiLearningRule",
     "Monitor",
     "OutPort",
+    "Read",
     "RefPort",
+    "Reset",
     "RewardModulatedSTDP",
     "STDPLoihi",
     "SignMode",
