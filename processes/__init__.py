@@ -23,12 +23,14 @@ from .nsm import Allocator, Readout
 from .ports import InPort, OutPort, RefPort, VarPort
 from .process import AbstractProcess, LogConfig
 from .prodneuron import ProdNeuron
+from .reset import Reset
 from .resfire import RFZero
 from .rf import RF
 from .rf_iz import RF_IZ
 from .s4d import S4d, SigmaS4dDelta
 from .s4d_layer import SigmaS4dDeltaLayer
 from .sdn import ActivationMode, Delta, Sigma, SigmaDelta
+from .sink import Read
 from .sink import RingBuffer as SinkRingBuffer
 from .source import RingBuffer as SourceRingBuffer
 from .sparse import Sparse
@@ -69,8 +71,10 @@ __all__ = [
     "OutPort",
     "ProdNeuron",
     "RFZero",
+    "Read",
     "Readout",
     "RefPort",
+    "Reset",
     "RewardModulatedSTDP",
     "S4d",
     "STDPLoihi",

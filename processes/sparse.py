@@ -122,7 +122,7 @@ def as_sparse_weights(weights: Any, owner: str, name: str = "weights") -> Any:
 
 def _step_cost(process: Any) -> float:
     """Estimate in microseconds, with one input in twenty active."""
-    return 16.0 + 5e-4 * process.weights.init.nnz + 1e-3 * process.weights.shape[0]
+    return 14.0 + 2e-4 * process.weights.init.nnz + 1e-3 * process.weights.shape[0]
 
 
 class AbstractPySparseModelFloat(PyLoihiProcessModel):

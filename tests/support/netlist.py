@@ -100,7 +100,8 @@ class Network:
         }
         for statement in self.case.get("algebra", []):
             exec(statement, {}, self.members)
-        for source, target in self.case.get("connect_vars", []) + self.case.get("refs", []):
+        self._references = self.case.get("connect_vars", []) + self.case.get("refs", [])
+        for source, target in self._references:
             self.at(source).connect_var(self.at(target))
         for source, target, *virtual in self.case.get("connections", []):
             port = self.at(source)
@@ -124,8 +125,12 @@ class Network:
 
     @property
     def size(self) -> int:
-        """Number of Processes that can be placed."""
-        return len([m for m in self.members.values() if isinstance(m, AbstractProcess)])
+        """Number of Processes that can be placed apart: a RefPort and its Var stay together."""
+        group = {name: name for name, member in self.members.items() if isinstance(member, AbstractProcess)}
+        for ends in self._references:
+            first, second = (group[path.partition(".")[0]] for path in ends)
+            group = {name: first if other == second else other for name, other in group.items()}
+        return len(set(group.values()))
 
     def run_config(self, **options: Any) -> Loihi2SimCfg:
         models = {}
