@@ -19,6 +19,7 @@ from .nsm import Allocator, Readout
 from .ports import InPort, OutPort, RefPort, VarPort
 from .process import AbstractProcess, LogConfig
 from .prodneuron import ProdNeuron
+from .prototype_lif import PrototypeLIF
 from .resfire import RFZero
 from .rf import RF
 from .rf_iz import RF_IZ
@@ -59,6 +60,7 @@ __all__ = [
     "NoveltyDetector",
     "OutPort",
     "ProdNeuron",
+    "PrototypeLIF",
     "RFZero",
     "Readout",
     "RefPort",

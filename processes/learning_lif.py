@@ -1,0 +1,160 @@
+"""LearningLIF: leaky integrate-and-fire neurons that take part in learning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import ValidationError
+from .learning.neuron import (
+    LearningNeuronModel,
+    LearningNeuronModelFixed,
+    LearningNeuronModelFloat,
+    LearningNeuronProcess,
+)
+from .learning.rule import LoihiLearningRule
+from .lif import AbstractLIF, AbstractPyLifModelFixed, AbstractPyLifModelFloat, scaled_threshold
+from .model import CPU, LavaPyType, LoihiProtocol, implements, requires, tag
+from .parameters import check_integers, parameter_var
+
+
+class LearningLIF(LearningNeuronProcess, AbstractLIF):
+    """`LIF` with the ports of a learning neuron.
+
+    In every time step it computes what `LIF` does and sends its spikes also on `s_out_bap`, and the Vars
+    `y1`, `y2`, `y3` on `s_out_y1`, `s_out_y2`, `s_out_y3`. What arrives at `a_third_factor_in` is taken and
+    not used. For a rule of one's own for the traces, derive a class from this one and a model from
+    `LearningNeuronModelFloat` and `AbstractPyLifModelFloat` (or their fixed-point counterparts).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape S of the population. The learning ports carry one number per element of the first axis, so
+        that they can be connected only if S has one axis.
+    u, v, du, dv, bias_mant, bias_exp, vth, name, log_config
+        As for `LIF`.
+    learning_rule : LoihiLearningRule, optional
+        Rule of the connection that this neuron serves; models of derived classes find it as
+        ``self._learning_rule``.
+    **kwargs
+        Handed to the ProcessModel.
+
+    Attributes
+    ----------
+    a_in : InPort, shape S
+    s_out : OutPort, shape S
+    a_third_factor_in : InPort, shape (S[0],)
+    s_out_bap, s_out_y1, s_out_y2, s_out_y3 : OutPort, shape (S[0],)
+    u, v, bias_mant, bias_exp, y1, y2, y3 : Var, shape S
+    du, dv, vth : Var, shape (1,) or S
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, DtypeError
+        As for `LIF`; also if `learning_rule` is no rule.
+    ValidationError
+        When the model is built: a learning port is connected, but S has more than one axis.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        u: Any = 0,
+        v: Any = 0,
+        du: Any = 0,
+        dv: Any = 0,
+        bias_mant: Any = 0,
+        bias_exp: Any = 0,
+        vth: Any = 10,
+        name: str | None = None,
+        log_config: Any = None,
+        learning_rule: LoihiLearningRule | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("_vth", vth)  # as given: the dtype of the Var hides a fraction
+        super().__init__(
+            shape=shape,
+            learning_rule=learning_rule,
+            u=u,
+            v=v,
+            du=du,
+            dv=dv,
+            bias_mant=bias_mant,
+            bias_exp=bias_exp,
+            name=name,
+            log_config=log_config,
+            **kwargs,
+        )
+        self.vth = parameter_var(self, shape, "vth", vth)
+
+
+class _LearningLifStep(LearningNeuronModel):
+    """One step of a neuron model, followed by what a learning connection waits for."""
+
+    s_out_buff: np.ndarray
+
+    def on_build(self) -> None:
+        super().on_build()
+        ports = (self.a_third_factor_in, self.s_out_bap, self.s_out_y1, self.s_out_y2, self.s_out_y3)
+        connected = [port.name for port in ports if port.csp_ports]
+        if connected and len(self._shape) != 1:
+            raise ValidationError(
+                f"is connected, but neurons of shape {self._shape} cannot be told apart by a port of shape "
+                f"{self._shape[:1]}. Make the population one-dimensional.",
+                connected[0],
+            )
+        self._serves = bool(connected)
+
+    def run_spk(self) -> None:
+        super().run_spk()
+        if self._serves:
+            self.a_third_factor_in.recv()
+            self.s_out_bap.send(self.s_out_buff)
+            self.s_out_y1.send(self.y1)
+            self.s_out_y2.send(self.y2)
+            self.s_out_y3.send(self.y3)
+
+
+@implements(proc=LearningLIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyLearningLifModelFloat(_LearningLifStep, LearningNeuronModelFloat, AbstractPyLifModelFloat):
+    """Floating-point LearningLIF."""
+
+    vth: np.ndarray = LavaPyType(np.ndarray, float)
+
+    def spiking_activation(self) -> np.ndarray:
+        return self.v > self.vth
+
+
+@implements(proc=LearningLIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("bit_accurate_loihi", "fixed_pt")
+class PyLearningLIFModelFixed(_LearningLifStep, LearningNeuronModelFixed, AbstractPyLifModelFixed):
+    """Fixed-point LearningLIF.
+
+    Attributes
+    ----------
+    effective_vth : ndarray of int32
+        ``vth << vth_shift``.
+    """
+
+    vth: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=17)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.effective_vth: Any = 0
+
+    def on_build(self) -> None:
+        super().on_build()
+        highest = (self.max_uv_val - 1) >> self.vth_shift
+        check_integers(f"'{self.process_name}': vth", self.proc_params.get("_vth"), -highest - 1, highest)
+
+    def scale_threshold(self) -> None:
+        self.effective_vth = scaled_threshold(self.vth, self.vth_shift)
+        self.isthrscaled = True
+
+    def spiking_activation(self) -> np.ndarray:
+        return self.v > self.effective_vth
