@@ -18,6 +18,7 @@ from lahar.processes.model import (
     PyVarPort,
     SyncDomain,
 )
+from lahar.processes.parameters import assigned_shape
 from lahar.processes.ports import ImplicitVarPort
 from lahar.processes.process import AbstractProcess
 from lahar.processes.var import Var
@@ -156,7 +157,7 @@ def _check_initial_value(process: AbstractProcess, var: Var, dtype: np.dtype[Any
             f"the model: {var.init!r}."
         )
     try:
-        np.broadcast_to(value, var.shape)
+        np.broadcast_to(value.reshape(assigned_shape(value.shape, len(var.shape))), var.shape)
     except ValueError:
         raise ShapeError(
             f"{where} has shape {var.shape}, but its initial value has shape {value.shape}."

@@ -23,6 +23,7 @@ from .nsm import Allocator, Readout
 from .ports import InPort, OutPort, RefPort, VarPort
 from .process import AbstractProcess, LogConfig
 from .prodneuron import ProdNeuron
+from .prototype_lif import PrototypeLIF
 from .reset import Reset
 from .resfire import RFZero
 from .rf import RF
@@ -70,6 +71,7 @@ __all__ = [
     "NoveltyDetector",
     "OutPort",
     "ProdNeuron",
+    "PrototypeLIF",
     "RFZero",
     "Read",
     "Readout",

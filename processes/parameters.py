@@ -53,9 +53,7 @@ def _check_broadcast(
         raise ArgumentTypeError(
             f"{where} must hold {'real ' if kinds == REAL else ''}numbers, not {value!r}."
         )
-    extent = array.shape
-    while len(extent) > len(shape) and extent[0] == 1:  # as numpy assignment does
-        extent = extent[1:]
+    extent = assigned_shape(array.shape, len(shape))
     try:
         fits = array.size == 1 or np.broadcast_shapes(extent, shape) == shape
     except ValueError:
@@ -65,6 +63,13 @@ def _check_broadcast(
             f"{where} has shape {array.shape}, which does not broadcast to the neurons' shape {shape}."
         )
     return array.size
+
+
+def assigned_shape(shape: tuple[int, ...], num_axes: int) -> tuple[int, ...]:
+    """Return `shape` without leading axes of length 1 beyond `num_axes`, which assignment in numpy drops."""
+    while len(shape) > num_axes and shape[0] == 1:
+        shape = shape[1:]
+    return shape
 
 
 # --- keywords ------------------------------------------------------------------------------

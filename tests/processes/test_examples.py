@@ -45,6 +45,7 @@ NEURONS = (
     "novelty_detector",
     "nsm",
     "prodneuron",
+    "prototype_lif",
     "resfire",
     "rf",
     "rf_iz",

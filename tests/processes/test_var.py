@@ -152,7 +152,12 @@ def test_initial_values_are_broadcast_and_cast():
     assert process.flags.get().dtype == bool
 
 
-@pytest.mark.parametrize("init", [[1, 2], np.zeros((3, 2)), np.zeros((1, 2, 3)), []])
+def test_leading_axes_of_length_one_are_dropped_as_in_assignment():
+    process = started(Holder(array=[[[1, 2, 3], [4, 5, 6]]]))
+    assert process.array.get().tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize("init", [[1, 2], np.zeros((3, 2)), np.zeros((2, 2, 3)), []])
 def test_an_initial_value_that_does_not_fit_names_both_shapes(init):
     with pytest.raises(ShapeError) as caught:
         started(Holder(array=init, name="it"))
