@@ -14,9 +14,9 @@ from .learning.neuron import (
     LearningNeuronProcess,
 )
 from .learning.rule import LoihiLearningRule
-from .lif import AbstractLIF, AbstractPyLifModelFixed, AbstractPyLifModelFloat, scaled_threshold
-from .model import CPU, LavaPyType, LoihiProtocol, implements, requires, tag
-from .parameters import check_integers, parameter_var
+from .lif import AbstractLIF, PyLifModelBitAcc, PyLifModelFloat
+from .model import LoihiProtocol, implements
+from .parameters import parameter_var
 
 
 class LearningLIF(LearningNeuronProcess, AbstractLIF):
@@ -117,44 +117,18 @@ class _LearningLifStep(LearningNeuronModel):
             self.s_out_y3.send(self.y3)
 
 
+# The models of LIF bring their tags and resources along.
+
+
 @implements(proc=LearningLIF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyLearningLifModelFloat(_LearningLifStep, LearningNeuronModelFloat, AbstractPyLifModelFloat):
+class PyLearningLifModelFloat(_LearningLifStep, LearningNeuronModelFloat, PyLifModelFloat):
     """Floating-point LearningLIF."""
 
-    vth: np.ndarray = LavaPyType(np.ndarray, float)
-
-    def spiking_activation(self) -> np.ndarray:
-        return self.v > self.vth
+    implements_process = None
 
 
 @implements(proc=LearningLIF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("bit_accurate_loihi", "fixed_pt")
-class PyLearningLIFModelFixed(_LearningLifStep, LearningNeuronModelFixed, AbstractPyLifModelFixed):
-    """Fixed-point LearningLIF.
+class PyLearningLIFModelFixed(_LearningLifStep, LearningNeuronModelFixed, PyLifModelBitAcc):
+    """Fixed-point LearningLIF."""
 
-    Attributes
-    ----------
-    effective_vth : ndarray of int32
-        ``vth << vth_shift``.
-    """
-
-    vth: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=17)
-
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self.effective_vth: Any = 0
-
-    def on_build(self) -> None:
-        super().on_build()
-        highest = (self.max_uv_val - 1) >> self.vth_shift
-        check_integers(f"'{self.process_name}': vth", self.proc_params.get("_vth"), -highest - 1, highest)
-
-    def scale_threshold(self) -> None:
-        self.effective_vth = scaled_threshold(self.vth, self.vth_shift)
-        self.isthrscaled = True
-
-    def spiking_activation(self) -> np.ndarray:
-        return self.v > self.effective_vth
+    implements_process = None

@@ -35,6 +35,9 @@ from .ports import InPort, OutPort
 from .process import AbstractProcess
 
 _VARIANTS = {
+    "LearningLIF": "learning_lif",
+    "PyLearningLifModelFloat": "learning_lif",
+    "PyLearningLIFModelFixed": "learning_lif",
     "LIFReset": "lif_reset",
     "PyLifResetModelFloat": "lif_reset",
     "PyLifResetModelBitAcc": "lif_reset",

@@ -14,6 +14,7 @@ from lahar.processes import (
     SinkRingBuffer,
     SourceRingBuffer,
 )
+from lahar.processes import lif as lif_module
 from lahar.processes.errors import ArgumentTypeError, LaharWarning, ModelError
 from lahar.processes.learning.neuron import LearningNeuronModelFixed, LearningNeuronModelFloat
 from lahar.processes.learning_lif import PyLearningLifModelFloat
@@ -108,6 +109,11 @@ def test_arguments_are_checked_as_those_of_lif():
         LearningLIF(shape=(3,), bias_mnt=3)
     with pytest.warns(LaharWarning), pytest.raises(ModelError, match="vth is an integer"):
         LearningLIF(shape=(3,), vth=0.5).run(RunSteps(1), config("fixed_pt"))
+
+
+def test_it_is_found_in_the_module_of_the_family():
+    assert lif_module.LearningLIF is LearningLIF
+    assert lif_module.PyLearningLifModelFloat is PyLearningLifModelFloat
 
 
 def test_ports_vars_and_parameters():
