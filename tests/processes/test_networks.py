@@ -11,6 +11,8 @@ from lahar.processes import LIF, Dense, ProdNeuron, RFZero, SignMode, SinkRingBu
 from lahar.processes import GradedVec as GradedVecProcess
 from lahar.processes.errors import (
     ArgumentTypeError,
+    CompileError,
+    DtypeError,
     DuplicateConnectionError,
     LaharWarning,
     PortError,
@@ -302,6 +304,20 @@ def test_networks_without_an_input_or_output_say_so():
         Network().run(condition=RunSteps(1))
     with pytest.raises(ArgumentTypeError, match="NetworkList holds networks, not int"):
         NetworkList([vector(), 3])
+
+
+@pytest.mark.parametrize(
+    ("tag", "error", "message"),
+    [
+        (None, DtypeError, "float64.*int32"),
+        ("floating_pt", CompileError, "GradedVec.* has no model with tag 'floating_pt'"),
+    ],
+)
+def test_networks_of_graded_neurons_run_in_fixed_point_only(tag, error, message):
+    vec = vector(2)
+    vec << matrix(2, 2) @ pulse(1, 2)
+    with pytest.raises(error, match=message):
+        vec.run(condition=RunSteps(2), run_cfg=Loihi2SimCfg(select_tag=tag, launcher="inline"))
 
 
 # --- containers ---------------------------------------------------------------------------------
