@@ -55,6 +55,17 @@ class LearningLIF(LearningNeuronProcess, AbstractLIF):
         As for `LIF`; also if `learning_rule` is no rule.
     ValidationError
         When the model is built: a learning port is connected, but S has more than one axis.
+
+    Examples
+    --------
+    >>> from lahar.processes import LearningLIF, SinkRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> neuron, sink = LearningLIF(shape=(1,), bias_mant=2, vth=5), SinkRingBuffer(shape=(1,), buffer=6)
+    >>> neuron.s_out_bap.connect(sink.a_in)
+    >>> with neuron:
+    ...     neuron.run(condition=RunSteps(num_steps=6), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[0. 0. 1. 0. 0. 1.]]
     """
 
     def __init__(

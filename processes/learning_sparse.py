@@ -62,6 +62,20 @@ class LearningSparse(PlasticSynapses):
     -----
     LaharWarning
         A `graded_spike_cfg` other than the default is combined with binary spikes.
+
+    Examples
+    --------
+    >>> from lahar.processes import LearningSparse, Loihi2FLearningRule, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> rule = Loihi2FLearningRule(dw="x0*2", rng_seed=0)
+    >>> source = SourceRingBuffer(data=[[1, 1, 0], [0, 1, 0]])
+    >>> synapses = LearningSparse(weights=[[4, 0], [6, 8]], learning_rule=rule)
+    >>> source.s_out.connect(synapses.s_in)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=3), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(synapses.weights.get().toarray())
+    [[ 8.  0.]
+     [10. 10.]]
     """
 
     def as_weights(self, weights: Any) -> Any:

@@ -44,6 +44,18 @@ class NormalizeNet(AlgebraicVector):
     fpb : int
         `exp`.
     in_port, out_port
+
+    Examples
+    --------
+    >>> from lahar.processes.networks import InputVec, NormalizeNet, OutputVec
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> net, out = NormalizeNet(shape=(2,), matched_delays=True), OutputVec(shape=(2,), buffer=5)
+    >>> net.in_port.connect_from(InputVec([[30, 0, 0, 0, 0], [40, 0, 0, 0, 0]]).out_port)
+    >>> out = out << net
+    >>> out.run(condition=RunSteps(num_steps=5), run_cfg=Loihi2SimCfg(select_tag="fixed_pt", launcher="inline"))
+    >>> (out.get_data()[:, 2] / 2**18).round(2)
+    array([0.6, 0.8])
+    >>> out.stop()
     """
 
     def __init__(
