@@ -1,5 +1,7 @@
 """Declaring networks: Processes, Vars, ports, and the library of processes and learning rules."""
 
+from .delay_dense import DelayDense
+from .delay_sparse import DelaySparse
 from .dense import Dense
 from .learning.constants import GradedSpikeCfg
 from .learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearningRule
@@ -20,6 +22,8 @@ from .weights import SignMode
 __all__ = [
     "LIF",
     "AbstractProcess",
+    "DelayDense",
+    "DelaySparse",
     "Dense",
     "GradedSpikeCfg",
     "InPort",
