@@ -1,6 +1,8 @@
 """Declaring networks: Processes, Vars, ports, and the library of processes and learning rules."""
 
 from .atrlif import ATRLIF
+from .delay_dense import DelayDense
+from .delay_sparse import DelaySparse
 from .dense import Dense
 from .graded import GradedReluVec, GradedVec, NormVecDelay
 from .id_broadcast import IdBroadcast
@@ -47,6 +49,8 @@ __all__ = [
     "AbstractProcess",
     "ActivationMode",
     "Allocator",
+    "DelayDense",
+    "DelaySparse",
     "Delta",
     "Dense",
     "GradedReluVec",

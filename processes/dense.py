@@ -26,8 +26,6 @@ from .synapses import weighted_sum
 from .var import Var
 from .weights import is_sparse
 
-_KEYWORDS = ("weights", "name", "num_message_bits", "log_config")
-
 
 class Dense(AbstractProcess):
     """Connects every input to every output: ``a_out[t + 1] = weights @ s_in[t]``.
@@ -70,6 +68,8 @@ class Dense(AbstractProcess):
         An argument has the wrong type, or a keyword is unknown.
     """
 
+    _keywords: tuple[str, ...] = ("weights", "name", "num_message_bits", "log_config")
+
     def __init__(
         self,
         *,
@@ -81,7 +81,7 @@ class Dense(AbstractProcess):
     ) -> None:
         owner = type(self).__name__
         weights = as_weight_matrix(weights, owner)
-        check_options(self, kwargs, _KEYWORDS, weights)
+        check_options(self, kwargs, self._keywords, weights)
         num_message_bits = as_integer(num_message_bits, f"{owner}.num_message_bits")
         super().__init__(
             weights=weights, num_message_bits=num_message_bits, name=name, log_config=log_config, **kwargs

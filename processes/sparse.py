@@ -28,8 +28,6 @@ from .sparse_matrix import canonical_csr
 from .var import Var
 from .weights import determine_sign_mode, is_sparse, to_int32
 
-_KEYWORDS = ("weights", "name", "num_message_bits", "log_config")
-
 
 class Sparse(AbstractProcess):
     """Connects some inputs to some outputs: ``a_out[t + 1] = weights @ s_in[t]``.
@@ -80,6 +78,8 @@ class Sparse(AbstractProcess):
         `num_weight_bits` is out of range.
     """
 
+    _keywords: tuple[str, ...] = ("weights", "name", "num_message_bits", "log_config")
+
     def __init__(
         self,
         *,
@@ -91,7 +91,7 @@ class Sparse(AbstractProcess):
     ) -> None:
         owner = type(self).__name__
         weights = as_sparse_weights(weights, owner)
-        check_options(self, kwargs, _KEYWORDS, weights, determine_sign_mode(weights))
+        check_options(self, kwargs, self._keywords, weights, determine_sign_mode(weights))
         num_message_bits = as_integer(num_message_bits, f"{owner}.num_message_bits")
         super().__init__(num_message_bits=num_message_bits, name=name, log_config=log_config, **kwargs)
         self.s_in = InPort(shape=(weights.shape[1],))
@@ -160,17 +160,21 @@ class AbstractPySparseModelFloat(PyLoihiProcessModel):
         self.a_buff = total.astype(np.float64, copy=False)
 
 
+def float_dtype(values: np.ndarray, spikes: np.ndarray, graded: bool) -> Any:
+    """Return the type in which floating-point models add weights: their own (and that of graded inputs)."""
+    if graded:
+        return np.result_type(values, spikes)
+    return np.dtype(np.int64) if values.dtype.kind in "biu" else values.dtype
+
+
 def float_sum(fan_out: FanOut, values: np.ndarray, spikes: np.ndarray, graded: bool) -> np.ndarray:
     """Return the weighted sum in the type that weights (and graded inputs) have."""
-    if graded:
-        return fan_out.weighted_sum(values, spikes, True, np.result_type(values, spikes))
-    if values.dtype.kind in "biu":
-        return fan_out.weighted_sum(values, spikes, False, np.int64)
-    if values.dtype == np.float32:
+    dtype = float_dtype(values, spikes, graded)
+    if dtype == np.float32 and not graded:
         # single precision shows in which order it was added: that of the reference
-        synapses, values = fan_out.contributions(values, spikes, spikes.nonzero()[0], False, np.float32)
+        synapses, values = fan_out.contributions(values, spikes, spikes.nonzero()[0], False, dtype)
         return add_pairwise(fan_out.rows[synapses], values, fan_out.num_post)
-    return fan_out.weighted_sum(values, spikes, False, values.dtype)
+    return fan_out.weighted_sum(values, spikes, graded, dtype)
 
 
 class AbstractPySparseModelBitAcc(AbstractFixedConnectionModel):
