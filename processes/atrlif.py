@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import LaharWarning
-from .fixed_point import clip_state, require_integers, scaled_bias, toward_zero, wrap_state
+from .fixed_point import clip_state, scaled_bias, toward_zero, wrap_state
 from .model import (
     CPU,
     LavaPyType,
@@ -297,7 +297,6 @@ class PyATRLIFModelFixed(AbstractPyATRLIFModel):
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
         """Update `i`, `v`, `theta` and `r` with the input of this time step."""
-        require_integers(self.process_name, activation_in)
         unity, theta_0 = self.decay_unity, self.effective_theta_0
         # Only in the decay of the current the product is cut, elsewhere the factor.
         decayed = self.i * (unity - (self.delta_i * unity + self.ds_offset))

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError
-
 STATE_LIMIT = 2**23  # states lie strictly between -STATE_LIMIT and STATE_LIMIT, or wrap there
 
 
@@ -48,19 +46,3 @@ def scaled_bias(mantissa: np.ndarray, exponent: np.ndarray) -> np.ndarray:
         np.left_shift(mantissa, np.maximum(exponent, 0)),
         np.right_shift(mantissa, np.maximum(-exponent, 0)),
     )
-
-
-def require_integers(process_name: str, *messages: np.ndarray) -> None:
-    """Refuse messages that a fixed-point model cannot take.
-
-    Raises
-    ------
-    DtypeError
-        A message holds floating-point numbers.
-    """
-    for message in messages:
-        if message.dtype.kind not in "biu":
-            raise DtypeError(
-                f"'{process_name}' is fixed point, but receives {message.dtype}: connect a sender with "
-                "integer output, or run with floating_pt models."
-            )

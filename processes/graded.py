@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .fixed_point import require_integers
 from .inv_sqrt import (
     InvSqrt,
     InvSqrtModelFloat,
@@ -245,7 +244,6 @@ class _ThresholdModel(_VectorModel):
 
     def run_spk(self) -> None:
         a_in = self.a_in.recv()
-        require_integers(self.process_name, a_in)
         np.add(self.v, a_in, out=self.v, casting="unsafe")
         self.s_out.send(np.where(self.size(self.v) > self.vth, self.v, 0))
         self.v[...] = 0
@@ -281,7 +279,6 @@ class NormVecDelayModel(_VectorModel):
 
     def run_spk(self) -> None:
         a, factor = self.a_in1.recv(), self.a_in2.recv()
-        require_integers(self.process_name, a, factor)
         self.s2_out.send(a * a)
         self.v2[...] = self.v
         self.v[...] = a

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .errors import LaharWarning, ValidationError
-from .fixed_point import require_integers
 from .model import (
     CPU,
     LavaPyType,
@@ -232,7 +231,6 @@ class InvSqrtModelFP(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         a_in = self.a_in.recv()
-        require_integers(self.process_name, a_in)
         if (a_in < 0).any():
             raise ValidationError(
                 f"receives {a_in.min()}; there is no square root of a negative number.",

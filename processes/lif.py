@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .fixed_point import require_integers, scaled_bias, toward_zero
+from .errors import DtypeError
+from .fixed_point import scaled_bias, toward_zero
 from .model import (
     CPU,
     LavaPyType,
@@ -424,7 +425,11 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
     def _scale_activation(self, activation_in: np.ndarray) -> np.ndarray:
         """Shift the input to the scale of the current, in its own dtype."""
         if self._shift is None or self._shift.dtype != activation_in.dtype:
-            require_integers(self.process_name, activation_in)
+            if activation_in.dtype.kind not in "iu":
+                raise DtypeError(
+                    f"'{self.process_name}' is fixed point, but receives {activation_in.dtype}: connect a "
+                    "sender with integer output, or run with floating_pt models."
+                )
             self._shift = np.array(self.act_shift, activation_in.dtype)
         return np.left_shift(activation_in, self._shift)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .fixed_point import require_integers
 from .model import (
     CPU,
     LavaPyType,
@@ -109,6 +108,5 @@ class PyProdNeuronModelFixed(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         a, b = self.a_in1.recv(), self.a_in2.recv()
-        require_integers(self.process_name, a, b)
         product = (a * b) >> self.exp
         self.s_out.send(np.where(np.abs(product) > self.vth, product, 0))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ValidationError
-from .fixed_point import clip_state, require_integers
+from .fixed_point import clip_state
 from .model import (
     CPU,
     LavaPyType,
@@ -135,7 +135,6 @@ class PyRFZeroModelFixed(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         u_in, v_in = self.u_in.recv(), self.v_in.recv()
-        require_integers(self.process_name, u_in, v_in)
         u, v = self.u.astype(np.int64), self.v.astype(np.int64)
         lct, lst, bits = self.lct, self.lst, _DECAY_BITS
         new_u = clip_state((u * lct >> bits) - (v * lst >> bits) + u_in)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, LaharWarning, ValidationError
-from .fixed_point import STATE_LIMIT, clip_state, require_integers, toward_zero
+from .fixed_point import STATE_LIMIT, clip_state, toward_zero
 from .model import (
     CPU,
     LavaPyType,
@@ -123,6 +123,9 @@ class RF(Population):
             name=name,
             log_config=log_config,
         )
+        self.a_real_in = InPort(shape=shape)
+        self.a_imag_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
         for parameter, value in (("period", period), ("alpha", alpha), ("vth", vth)):
             parameter_var(self, shape, parameter, value)
         if state_exp > 0:
@@ -131,9 +134,6 @@ class RF(Population):
             sin_decay, cos_decay = (
                 np.trunc(constant * 2**decay_bits).astype(np.int32) for constant in (sin_decay, cos_decay)
             )
-        self.a_real_in = InPort(shape=shape)
-        self.a_imag_in = InPort(shape=shape)
-        self.s_out = OutPort(shape=shape)
         self.real = Var(shape=shape, init=0)
         self.imag = Var(shape=shape, init=0)
         self.sin_decay = parameter_var(self, shape, "sin_decay", sin_decay)
@@ -248,7 +248,6 @@ class AbstractPyRFModelFixed(AbstractPyRFModelFloat):
         imag: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the next real and imaginary part, limited to 24 bits."""
-        require_integers(self.process_name, a_real_in_data, a_imag_in_data)
         re, im = super().resonator_dynamics(
             a_real_in_data.astype(np.int64) << self.state_exp,
             a_imag_in_data.astype(np.int64) << self.state_exp,

@@ -36,6 +36,7 @@ def test_every_neuron_has_an_example():
 
 NEURONS = (
     "atrlif",
+    "delta",
     "graded",
     "id_broadcast",
     "inv_sqrt",
