@@ -144,12 +144,12 @@ def _region(
     if everything or (with_u and "u" in dependencies):
         entries = np.arange(len(synapses.values))
     else:
-        parts = []
-        if "x0" in dependencies and len(history.pre):
-            parts.append(synapses.of_pre(history.pre))
+        entries = synapses.of_pre(history.pre) if "x0" in dependencies else np.arange(0)
         if "y0" in dependencies and len(history.post):
-            parts.append(synapses.of_post(history.post))
-        entries = np.unique(np.concatenate(parts)) if parts else np.arange(0)
+            others = synapses.of_post(history.post)
+            if len(entries):  # those are there already
+                others = others[history.tx[synapses.pre[others]] == 0]
+            entries = np.concatenate((entries, others))
     if synapses.lost is not None:
         entries = entries[~synapses.lost[entries]]
     pre, post = synapses.pre[entries], synapses.post[entries]
