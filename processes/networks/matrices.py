@@ -60,7 +60,7 @@ class _GradedMatrix(AlgebraicMatrix):
         if not is_sparse(weights):
             weights = np.asarray(weights)
         self.main = self._connection(
-            weights=weights * 2.0**self.exp,
+            weights=self._scaled(weights * 2.0**self.exp),
             num_message_bits=_MESSAGE_BITS,
             num_weight_bits=num_weight_bits,
             weight_exp=-self.exp,
@@ -70,10 +70,18 @@ class _GradedMatrix(AlgebraicMatrix):
         self.out_port = self.main.a_out
         self.shape = self.out_port.shape
 
+    def _scaled(self, weights: Any) -> Any:
+        return weights
+
 
 class GradedDense(_GradedMatrix):
     __doc__ = _GradedMatrix.__doc__
     _connection = Dense
+
+    def _scaled(self, weights: np.ndarray) -> np.ndarray:
+        # What the fixed-point model does anyway; it would warn of a loss that is meant here. (Sparse does not
+        # warn, and looks at fractions for the sign mode.)
+        return np.trunc(weights)
 
 
 class GradedSparse(_GradedMatrix):
