@@ -15,6 +15,7 @@ from lahar.processes.model import (
     PyRefPort,
     PyVarPort,
 )
+from lahar.processes.parameters import assigned_shape
 from lahar.processes.ports import ImplicitVarPort
 from lahar.processes.process import AbstractProcess
 from lahar.processes.var import Var
@@ -120,7 +121,7 @@ def _check_initial_value(process: AbstractProcess, var: Var, dtype: np.dtype[Any
             f"the model: {var.init!r}."
         )
     try:
-        np.broadcast_to(value, var.shape)
+        np.broadcast_to(value.reshape(assigned_shape(value.shape, len(var.shape))), var.shape)
     except ValueError:
         raise ShapeError(
             f"{where} has shape {var.shape}, but its initial value has shape {value.shape}."

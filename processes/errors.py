@@ -171,6 +171,14 @@ class UnpicklableError(LaharError, TypeError):
     """Something a Process holds cannot be sent to another OS process."""
 
 
+class MissingFileError(LaharError, FileNotFoundError):
+    """There is no file of that name."""
+
+
+class FileFormatError(LaharError, ValueError, AssertionError):
+    """A file is not of the kind that was expected."""
+
+
 class MissingExtraError(LaharError, ImportError):
     """Something needs a package that `pip install lahar` leaves out.
 

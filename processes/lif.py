@@ -2,16 +2,18 @@
 
 Model authors derive from `AbstractPyLifModelFloat` or `AbstractPyLifModelFixed` and override hooks:
 `spiking_activation`, `subthr_dynamics`, `reset_voltage`, `run_spk`, and in fixed point `scale_bias` and
-`scale_threshold`.
+`scale_threshold`. The variants of LIF have modules of their own; their names can be imported from here too.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from .errors import DtypeError
+from .fixed_point import scaled_bias, toward_zero
 from .model import (
     CPU,
     LavaPyType,
@@ -33,6 +35,19 @@ from .parameters import (
 from .ports import InPort, OutPort
 from .process import AbstractProcess
 
+_VARIANTS = {
+    "LearningLIF": "learning_lif",
+    "PyLearningLifModelFloat": "learning_lif",
+    "PyLearningLIFModelFixed": "learning_lif",
+    "LIFReset": "lif_reset",
+    "PyLifResetModelFloat": "lif_reset",
+    "PyLifResetModelBitAcc": "lif_reset",
+    "LIFRefractory": "lif_refractory",
+    "PyLifRefractoryModelFloat": "lif_refractory",
+    "TernaryLIF": "lif_ternary",
+    "PyTernLifModelFloat": "lif_ternary",
+    "PyTernLifModelFixed": "lif_ternary",
+}
 _KEYWORDS = ("shape", "u", "v", "du", "dv", "vth", "bias_mant", "bias_exp", "name", "log_config")
 
 
@@ -355,13 +370,7 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
         """Form `effective_bias` from `bias_mant` and `bias_exp`; a subclass may then change it."""
         seen = (self.bias_mant.tobytes(), self.bias_exp.tobytes())
         if seen != self._bias_seen:
-            mantissa, exponent = self.bias_mant.astype(np.int32), self.bias_exp.astype(np.int32)
-            # A negative exponent shifts right, rounding down.
-            self._bias = np.where(
-                exponent >= 0,
-                np.left_shift(mantissa, np.maximum(exponent, 0)),
-                np.right_shift(mantissa, np.maximum(-exponent, 0)),
-            )
+            self._bias = scaled_bias(self.bias_mant, self.bias_exp)
             self._bias_seen = seen
         self.effective_bias = self._bias.copy()
         self.isbiasscaled = True
@@ -402,7 +411,7 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
             return
         if factor_of.exceeds_one:
             product = state.astype(np.int64) * (unity - np.asarray(decay, np.int64))
-            state[...] = np.sign(product) * (np.abs(product) >> self.decay_shift)
+            state[...] = toward_zero(product, self.decay_shift)
         else:
             # Exact: a state of 32 bits times a factor of 13 fits into the 53 bits of a float, dividing by
             # a power of two loses nothing, and the cast back to integers rounds toward zero.
@@ -510,3 +519,10 @@ class PyLifModelBitAcc(AbstractPyLifModelFixed):
 
     def spiking_activation(self) -> np.ndarray:
         return self.v > self.effective_vth
+
+
+def __getattr__(name: str) -> Any:
+    """Find the variants, whose modules import this one."""
+    if name in _VARIANTS:
+        return getattr(importlib.import_module(f".{_VARIANTS[name]}", __package__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,35 +14,46 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentTypeError, DtypeError, LaharWarning, ShapeError
+from .errors import ArgumentTypeError, DtypeError, LaharWarning, ShapeError, ValidationError
 from .process import AbstractProcess
 from .var import Var
 
+REAL, COMPLEX = "biuf", "biufc"  # kinds of dtypes
 
-def state_var(process: AbstractProcess, shape: tuple[int, ...], name: str, value: Any) -> Var:
+
+def given(**arguments: Any) -> dict[str, Any]:
+    """Return those arguments that are not None; the others do not become process parameters."""
+    return {key: value for key, value in arguments.items() if value is not None}
+
+
+def state_var(
+    process: AbstractProcess, shape: tuple[int, ...], name: str, value: Any, kinds: str = REAL
+) -> Var:
     """Return a Var of `shape`, after checking that the initial `value` broadcasts to it."""
-    _check_broadcast(process, shape, name, value)
+    _check_broadcast(process, shape, name, value, kinds)
     return Var(shape=shape, init=value)
 
 
 def parameter_var(process: AbstractProcess, shape: tuple[int, ...], name: str, value: Any) -> Var:
     """Return the Var of a constant: shape (1,) for one number, else the full shape of the population."""
-    size = _check_broadcast(process, shape, name, value)
+    size = _check_broadcast(process, shape, name, value, REAL)
     return Var(shape=(1,) if size == 1 else shape, init=value)
 
 
-def _check_broadcast(process: AbstractProcess, shape: tuple[int, ...], name: str, value: Any) -> int:
+def _check_broadcast(
+    process: AbstractProcess, shape: tuple[int, ...], name: str, value: Any, kinds: str
+) -> int:
     """Refuse what is not numeric or does not broadcast to `shape`; return the number of values."""
     where = f"{type(process).__name__} '{process.name}': {name}"
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ShapeError(f"{where} is not an array of numbers ({error}).") from None
-    if array.dtype.kind not in "biuf":
-        raise ArgumentTypeError(f"{where} must hold real numbers, not {value!r}.")
-    extent = array.shape
-    while len(extent) > len(shape) and extent[0] == 1:  # as numpy assignment does
-        extent = extent[1:]
+    if array.dtype.kind not in kinds:
+        raise ArgumentTypeError(
+            f"{where} must hold {'real ' if kinds == REAL else ''}numbers, not {value!r}."
+        )
+    extent = assigned_shape(array.shape, len(shape))
     try:
         fits = array.size == 1 or np.broadcast_shapes(extent, shape) == shape
     except ValueError:
@@ -52,6 +63,13 @@ def _check_broadcast(process: AbstractProcess, shape: tuple[int, ...], name: str
             f"{where} has shape {array.shape}, which does not broadcast to the neurons' shape {shape}."
         )
     return array.size
+
+
+def assigned_shape(shape: tuple[int, ...], num_axes: int) -> tuple[int, ...]:
+    """Return `shape` without leading axes of length 1 beyond `num_axes`, which assignment in numpy drops."""
+    while len(shape) > num_axes and shape[0] == 1:
+        shape = shape[1:]
+    return shape
 
 
 # --- keywords ------------------------------------------------------------------------------
@@ -117,6 +135,22 @@ def as_integer(value: Any, where: str) -> int:
         return operator.index(value)
     except TypeError:
         raise ArgumentTypeError(f"{where} must be an integer, not {value!r}.") from None
+
+
+def bounded_integer(value: Any, where: str, low: int) -> int:
+    """Return `value` as an int of at least `low`, or raise an error that names `where`.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `value` is no integer.
+    ValidationError
+        It is too small.
+    """
+    number = as_integer(value, where)
+    if number < low:
+        raise ValidationError(f"must be at least {low}, not {number}.", where)
+    return number
 
 
 def check_integers(where: str, given: Any, low: int, high: int) -> None:

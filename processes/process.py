@@ -179,6 +179,26 @@ class ProcessServer:
         self._alive[number] = process
         return number
 
+    def adopt(self, processes: list[AbstractProcess]) -> dict[int, int]:
+        """Register Processes that come from another program, in the order of their ids.
+
+        They keep their ids if none of these is in use, else all get new ones.
+
+        Returns
+        -------
+        dict of int to int
+            Old id -> new id.
+        """
+        processes = sorted(processes, key=lambda process: process.id)
+        old = [process.id for process in processes]
+        if any(number in self._alive for number in old):
+            for process in processes:
+                process.id = self.register(process)
+        else:
+            self._alive.update(zip(old, processes, strict=True))
+            self._next_id = max([self._next_id, *(number + 1 for number in old)])
+        return {number: process.id for number, process in zip(old, processes, strict=True)}
+
     @property
     def processes(self) -> list[AbstractProcess]:
         return [self._alive[i] for i in sorted(self._alive.keys())]

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _ids = itertools.count()
 
 
+def new_id() -> int:
+    """Return a number that no Var of this program has."""
+    return next(_ids)
+
+
 class Var:
     """State of a Process that can be read, set, probed and initialised.
 
@@ -39,7 +44,7 @@ class Var:
         self.shareable = shareable
         self.name = name
         self.process: AbstractProcess | None = None
-        self.id = next(_ids)
+        self.id = new_id()
         self.aliased_var: Var | None = None
         self.model: Any = None
 
@@ -80,7 +85,8 @@ class Var:
         Parameters
         ----------
         value : array_like, str or sparse matrix
-            Cast to the dtype of the Var as by numpy assignment (fractions are cut, integers wrap).
+            Cast to the dtype of the Var as by numpy assignment (fractions are cut, integers wrap). A sparse
+            Var takes a sparse matrix with the entries that `get` returns; their values may be zero.
         idx : optional
             Any numpy index.
 
@@ -89,7 +95,10 @@ class Var:
         StateError
             There is no runtime yet, or the network is running or stopped.
         ShapeError
-            `value` does not have the shape of the Var (or of the part that `idx` selects).
+            `value` does not have the shape of the Var (or of the part that `idx` selects), or, being sparse,
+            not its entries.
+        DtypeError
+            `value` is not of the kind that the Var holds: numbers, a string, a sparse matrix.
         """
         if self.aliased_var is not None:
             self.aliased_var.set(value, idx)

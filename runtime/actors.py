@@ -102,7 +102,7 @@ def _initial_value(spec: ProcessSpec, var: VarSpec) -> Any:
         return value
     if isinstance(declared, type) and issubclass(declared, (int, float, str, np.generic)):
         return var.init.copy() if isinstance(var.init, np.ndarray) else var.init
-    if getattr(declared, "__name__", "") in ("csr_matrix", "spmatrix"):
+    if getattr(declared, "__name__", "") in ("csr_matrix", "spmatrix", "SparseMatrix"):
         return _sparse_value(where, var)
     raise DtypeError(
         f"{where}: LavaPyType({declared!r}, ...) is not supported; use np.ndarray, int, float or str."

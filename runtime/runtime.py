@@ -303,6 +303,10 @@ class Runtime:
                 value = self._network.get(var_id)
         return value if idx is None else value[idx]
 
+    def holds(self, var_id: int) -> bool:
+        """Whether a model of this network holds the Var (that of a hierarchical Process may stand for none)."""
+        return var_id in self._names
+
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
         """Set the value of a Var; see `Var.set`."""
         with self._lock:

@@ -13,6 +13,7 @@ import numpy as np
 
 from lahar.compiler.plan import VarSpec
 from lahar.processes.errors import DtypeError, RemoteProtocolError, ShapeError
+from lahar.processes.sparse_matrix import canonical_csr, find_entries, on_entries, same_entries
 
 _NUMERIC = "biufc"
 _MAX_DIMENSIONS = 32
@@ -21,11 +22,14 @@ _MAX_DIMENSIONS = 32
 def read(model: Any, var: VarSpec) -> Any:
     """Return the value of a Var: an array for anything numeric, else str, None or a CSR matrix.
 
-    The array is the model's own; callers that keep it must copy.
+    The array is the model's own; callers that keep it must copy. A sparse matrix has the entries of the
+    initial value even if the model has dropped some, so that it can be given to `assign`.
     """
     value = getattr(model, var.name)
-    if isinstance(value, np.ndarray) or value is None or isinstance(value, str) or hasattr(value, "tocsr"):
+    if isinstance(value, np.ndarray) or value is None or isinstance(value, str):
         return value
+    if hasattr(value, "tocsr"):
+        return on_entries(value.tocsr(), _initial_entries(var))
     array = np.asarray(value)
     if array.dtype.kind not in _NUMERIC:
         raise DtypeError(
@@ -39,9 +43,9 @@ def as_array(model: Any, var: VarSpec) -> Any:
     value = getattr(model, var.name)
     if type(value) is np.ndarray:
         return value
-    value = read(model, var)
     if hasattr(value, "tocsr"):
         return value.toarray()
+    value = read(model, var)
     if not isinstance(value, np.ndarray):
         raise DtypeError(f"Var '{model.process_name}.{var.name}' is not numeric; a RefPort cannot reach it.")
     return value
@@ -49,6 +53,9 @@ def as_array(model: Any, var: VarSpec) -> Any:
 
 def assign(model: Any, var: VarSpec, value: Any) -> None:
     """Set a Var in place, cast as by numpy assignment.
+
+    A sparse Var takes a sparse matrix with exactly the entries of its initial value, of which any may be zero;
+    the model keeps the dtype that its matrix has.
 
     Raises
     ------
@@ -64,8 +71,11 @@ def assign(model: Any, var: VarSpec, value: Any) -> None:
         return
     if var.type_class is str:
         raise DtypeError(f"{where} holds a string, not {type(value).__name__}.")
-    if hasattr(value, "tocsr") or hasattr(present, "tocsr"):
-        raise DtypeError(f"{where}: sparse values cannot be set.")
+    if hasattr(present, "tocsr"):
+        _assign_sparse(model, var, value, where)
+        return
+    if hasattr(value, "tocsr"):
+        raise DtypeError(f"{where} is not sparse: pass value.toarray().")
     array = np.asarray(value)
     if array.dtype.kind not in _NUMERIC:
         raise DtypeError(f"{where} holds numbers, not {array.dtype}: {value!r}.")
@@ -79,6 +89,33 @@ def assign(model: Any, var: VarSpec, value: Any) -> None:
         number = array.reshape(-1)[0]
         kind = var.type_class if var.type_class in (int, float, bool) else type(present)
         setattr(model, var.name, kind(number))
+
+
+def _initial_entries(var: VarSpec) -> Any:
+    """Return a CSR matrix with the entries that a sparse Var had at first."""
+    return canonical_csr(var.init if hasattr(var.init, "tocsr") else np.ones(var.shape))
+
+
+def _assign_sparse(model: Any, var: VarSpec, value: Any, where: str) -> None:
+    if not hasattr(value, "tocsr"):
+        raise DtypeError(
+            f"{where} is sparse: it is set to a sparse matrix with the entries that it has, for example one "
+            f"made from get(), not to {type(value).__name__}."
+        )
+    if value.shape != var.shape:
+        raise ShapeError(f"{where} has shape {var.shape}; the value given has shape {value.shape}.")
+    given, initial = canonical_csr(value), _initial_entries(var)
+    if not same_entries(given, initial):
+        strange = np.count_nonzero(find_entries(initial, given) < 0)
+        raise ShapeError(
+            f"{where} stores {initial.nnz} entries, the value given {given.nnz}, {strange} of them elsewhere. "
+            "The entries are fixed (their values may be zero): change the data of what get() returns."
+        )
+    present = getattr(model, var.name)
+    if not same_entries(present, initial):  # the model has dropped some
+        present = initial.astype(present.dtype)
+        setattr(model, var.name, present)
+    present.data[...] = given.data
 
 
 def snapshot(model: Any, var: VarSpec) -> Any:

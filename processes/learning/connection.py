@@ -218,11 +218,17 @@ class PyLearningConnection(PyLoihiProcessModel):
                     )
         self.layout_matrices()
         self._layout = TraceLayout(len(self.tx), len(self.ty))
-        self._adopt(self._learning_rule)
+        self._adopt(self._rule_of_vars())
 
     def on_var_update(self) -> None:
         """Rebuild everything that is derived from Vars; if a value is illegal, nothing changes."""
         super().on_var_update()
+        rule = self._rule_of_vars()
+        self.layout_matrices()
+        self._adopt(rule)
+
+    def _rule_of_vars(self) -> LoihiLearningRule:
+        """Return a rule with what the Vars say, which is how it was given unless they were set."""
         rule = copy.copy(self._learning_rule)
         strings = {name: _text(getattr(self, name)) for name in ("dw", "dd", "dt")}
         if strings != {name: getattr(rule, f"{name}_str") for name in strings}:
@@ -235,8 +241,7 @@ class PyLearningConnection(PyLoihiProcessModel):
                 raise ValidationError(
                     f"holds time steps within the epoch, 0 to {rule.t_epoch}.", f"{self.process_name}.{name}"
                 )
-        self.layout_matrices()
-        self._adopt(rule)
+        return rule
 
     def layout_matrices(self) -> None:
         """Keep the synapses of one presynaptic neuron together in memory."""
@@ -346,14 +351,18 @@ class PyLearningConnection(PyLoihiProcessModel):
     def apply_rule(self, history: History, epoch: int) -> None:
         """Change weights and tags at the end of epoch 1, 2, ..."""
         with_u = self._update.u_is_on(epoch)
-        matrices = self._matrices()
-        everything = not self._settled and not self._update.settled(matrices)
+        everything = not self._settled and not self._update.settled(self.synaptic_values())
         self._settled = True
         if everything or with_u or len(history.pre) or len(history.post):
-            self._update.apply(matrices, history, with_u, everything)
+            self.update_synapses(history, with_u, everything)
 
-    def _matrices(self) -> Matrices:
+    def synaptic_values(self) -> Matrices:
+        """Return weights and tags, transposed to (pre, post)."""
         return {"weights": self.weights.T, "tag_1": self.tag_1.T, "tag_2": self.tag_2.T}
+
+    def update_synapses(self, history: History, with_u: bool, everything: bool) -> None:
+        """Let the rule change weights and tags; see `RuleUpdate.apply`."""
+        self._update.apply(self.synaptic_values(), history, with_u, everything)
 
 
 class LearningConnectionModelFloat(PyLearningConnection):

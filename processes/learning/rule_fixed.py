@@ -83,7 +83,7 @@ class _FixedProduct:
             value = term.value(block, old)
             result = value if result is None else result * value
         if result is None:
-            result = np.ones((1, 1), _INT32)
+            result = np.ones(1, _INT32)
         result = result * self.mantissa
         if self.shift:
             np.right_shift(result, self.shift, out=result)

@@ -7,7 +7,7 @@ from .loihi import AbstractPyProcessModel, PyLoihiProcessModel
 from .ports import PyInPort, PyOutPort, PyRefPort, PyVarPort
 from .protocols import AbstractSyncProtocol, AsyncProtocol, LoihiProtocol, Phase, SyncDomain
 from .resources import CPU, ECPU, GPU, AbstractResource, HostCPU, Loihi1NeuroCore, Loihi2NeuroCore, NeuroCore
-from .types import LavaPyType
+from .types import LavaPyType, SparseMatrix
 
 __all__ = [
     "CPU",
@@ -33,6 +33,7 @@ __all__ = [
     "PyOutPort",
     "PyRefPort",
     "PyVarPort",
+    "SparseMatrix",
     "SyncDomain",
     "implements",
     "requires",

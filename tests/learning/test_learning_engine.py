@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import types
-import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.learning_cases import engine_epoch, epochs, naive_epoch, sign_modes
 
 import lahar.processes.learning.regions as regions_module
 from lahar.processes.errors import (
@@ -20,228 +19,32 @@ from lahar.processes.errors import (
     ShapeError,
     ValidationError,
 )
-from lahar.processes.learning.constants import FACTOR_TO_WIDTH_DICT, TRACES, GradedSpikeCfg
+from lahar.processes.learning.constants import TRACES, GradedSpikeCfg
 from lahar.processes.learning.regions import regions
 from lahar.processes.learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearningRule
 from lahar.processes.learning.rule_fixed import FixedRuleUpdate
-from lahar.processes.learning.rule_float import FloatRuleUpdate
 from lahar.processes.learning.stdp import STDPLoihi
 from lahar.processes.learning.traces import (
     History,
     TraceLayout,
-    decay_factor,
-    evolve_fixed,
     evolve_float,
-    whole_impulse,
 )
 from lahar.processes.learning_dense import LearningDense
+from lahar.processes.model import (
+    CPU,
+    LavaPyType,
+    LoihiProtocol,
+    PyLoihiProcessModel,
+    PyRefPort,
+    implements,
+    requires,
+)
+from lahar.processes.ports import RefPort
+from lahar.processes.process import AbstractProcess
 from lahar.processes.sink import RingBuffer as Sink
 from lahar.processes.source import RingBuffer as Source
 from lahar.processes.weights import SignMode
 from lahar.runtime import Loihi2SimCfg, RunSteps
-
-VARS = {"w": "weights", "d": "tag_2", "t": "tag_1"}
-LIMITS = {
-    "weights": {
-        SignMode.MIXED: (-256, 255),
-        SignMode.EXCITATORY: (0, 255),
-        SignMode.INHIBITORY: (-255, 0),
-    },
-    "tag_2": (0, 255),
-    "tag_1": (-257, 255),
-}
-
-
-# --- the formulas, one synapse at a time ------------------------------------------------------
-
-
-def naive_history(value, tau, impulse, spike, t_epoch, fixed=None):
-    """Values of one trace of one neuron at time steps 0..t_epoch; `fixed` = (decay, impulse) random."""
-    values = [value]
-    for k in range(1, t_epoch + 1):
-        decayed = (math.exp(-1 / tau) if tau else 0.0) * values[-1]
-        if fixed is None:
-            now = decayed + (impulse if k == spike else 0.0)
-        else:
-            now = math.floor(decayed) + (fixed[0] < decayed % 1)
-            if k == spike:
-                whole = math.floor(impulse)
-                fraction = round((impulse - whole) * 256)
-                now = min(max(now + whole + (fixed[1] < fraction), 0), 127)
-        values.append(now)
-    return values
-
-
-def wrap(number):
-    return (number + 2**31) % 2**32 - 2**31
-
-
-def naive_product(product, lookup, fixed):
-    """Value of one product at one synapse; `lookup` gives spikes, traces and variables there."""
-    dependency = lookup(product.dependency)
-    if not fixed:
-        result = product.s_mantissa * 2.0 ** (product.s_exp - 7) * dependency
-        for factor in product.factors:
-            value = lookup(factor.state_var)
-            value = value if factor.const is None else value + factor.const
-            result = result * (np.sign(value) if factor.is_sgn else value)
-        return result
-    result, bits = int(dependency), 0
-    for factor in product.factors:
-        width = FACTOR_TO_WIDTH_DICT[factor.state_var]
-        value = lookup(factor.state_var) + (factor.const or 0)
-        value = int(np.sign(value)) if factor.is_sgn else value
-        result = wrap(result * math.trunc(min(max(value, -(2**width)), 2**width - 1)))
-        bits += width
-    result = wrap(result * product.s_mantissa) >> max(0, bits + 4 - 15)
-    return min(max(wrap(result << product.s_exp), -32769), 32767)
-
-
-def naive_epoch(rule, case, sign_mode, fixed):
-    """New weights and tags, computed densely."""
-    old = case.matrices
-    new = {name: matrix.copy() for name, matrix in old.items()}
-    k = rule.decimate_exponent
-    u = k is not None and case.epoch % 2**k == 0
-    num_post, num_pre = old["weights"].shape
-
-    def history(trace, neuron):
-        times = case.tx if trace[0] == "x" else case.ty
-        random = case.random[trace[0]] if fixed else None
-        start = case.traces[trace][neuron].item()
-        tau, impulse = getattr(rule, f"{trace}_tau"), getattr(rule, f"{trace}_impulse")
-        return naive_history(start, tau, impulse, times[neuron], rule.t_epoch, random)
-
-    histories = {
-        trace: [history(trace, n) for n in range(num_pre if trace[0] == "x" else num_post)]
-        for trace in TRACES
-    }
-    for target, series in rule.active_product_series.items():
-        var = VARS[target[1]]
-        for j in range(num_post):
-            for i in range(num_pre):
-                when = {"x0": case.tx[i], "y0": case.ty[j], "u": rule.t_epoch}
-
-                def lookup(name, dependency="", i=i, j=j, when=when):
-                    if name == "u":
-                        return u
-                    if name in ("x0", "y0"):
-                        return bool(when[name] > 0)
-                    if name in VARS:
-                        return old[VARS[name]][j, i].item()
-                    return histories[name][i if name[0] == "x" else j][when[dependency]]
-
-                before = old[var][j, i].item()
-                value = before << 7 if fixed else 0.0
-                for product in series.products:
-                    at = lambda name, p=product: lookup(name, p.dependency)  # noqa: E731
-                    amount = naive_product(product, at, fixed)
-                    value = min(max(value + amount, -32769), 32767) if fixed else value + amount
-                if not fixed:
-                    value = before + value
-                limits = LIMITS[var][sign_mode] if var == "weights" else LIMITS[var]
-                if limits[0] == 0:
-                    value = max(0, value)
-                elif limits[1] == 0:
-                    value = min(0, value)
-                if fixed:
-                    value = math.floor(value / 128) + (case.random["c"] < (value / 128) % 1)
-                    value = min(max(value, limits[0]), limits[1])
-                new[var][j, i] = value
-    return new, histories
-
-
-# --- the engine on the same data ----------------------------------------------------------------
-
-
-def engine_epoch(rule, case, sign_mode, fixed, rows=slice(None)):
-    """New weights and tags of the postsynaptic neurons `rows`, and the traces at the end of the epoch."""
-    ty = case.ty[rows]
-    layout = TraceLayout(len(case.tx), len(ty))
-    history = History(layout, case.tx, ty)
-    traces = layout.gather([case.traces[t] if t[0] == "x" else case.traces[t][rows] for t in TRACES])
-    decay = np.array([decay_factor(getattr(rule, f"{t}_tau")) for t in TRACES])[layout.owner]
-    impulses = [getattr(rule, f"{t}_impulse") for t in TRACES]
-    matrices = {name: matrix[rows].copy().T for name, matrix in case.matrices.items()}
-    if fixed:
-        whole = np.array(
-            [whole_impulse(i, case.random[t[0]][1]) for i, t in zip(impulses, TRACES, strict=True)]
-        )
-        random = np.array([case.random[t[0]][0] for t in TRACES])[layout.owner]
-        evolve_fixed(history, traces, rule.t_epoch, decay, impulses=whole, random=random)
-        update = FixedRuleUpdate(rule, sign_mode)
-        update.random = case.random["c"]
-    else:
-        evolve_float(history, traces, rule.t_epoch, decay, impulses=np.array(impulses))
-        update = FloatRuleUpdate(rule, sign_mode)
-    update.apply(matrices, history, update.u_is_on(case.epoch), everything=not update.settled(matrices))
-    return {name: matrix.T for name, matrix in matrices.items()}, traces, layout
-
-
-# --- random rules and states ----------------------------------------------------------------------
-
-
-@st.composite
-def rule_strings(draw):
-    text = ""
-    for _ in range(draw(st.integers(1, 4))):
-        pieces = [draw(st.sampled_from(["x0", "y0", "u1"])), f"({draw(st.integers(-8, 7))})"]
-        pieces.append(f"2^{draw(st.integers(-7, 7))}")
-        for _ in range(draw(st.integers(0, 4))):
-            name = draw(st.sampled_from([*TRACES, "x0", "y0", "w", "d", "t"]))
-            const = draw(st.sampled_from(["", "", "+1", "-3", "+2^-1", "-3*2^-2", "+200"]))
-            if name in "wdt" and draw(st.booleans()):
-                pieces.append(f"sgn({name}{const})")
-            else:
-                pieces.append(f"({name}{const})")
-        text += draw(st.sampled_from("+-")) + "*".join(pieces)
-    return text
-
-
-@st.composite
-def epochs(draw, fixed):
-    """A rule and the state of a small connection at the end of an epoch."""
-    num_post, num_pre = draw(st.integers(1, 4)), draw(st.integers(1, 5))
-    t_epoch = draw(st.sampled_from([1, 2, 5]))
-    names = draw(st.sets(st.sampled_from(["dw", "dd", "dt"]), min_size=1))
-    taus = st.sampled_from([0, 0.4, 3, 10.5, 65535, math.inf])
-    impulses = st.sampled_from([0, 0.2, 5, 13.3, 60, 127.9])
-    numbers = {f"{t}_tau": draw(taus) for t in TRACES} | {f"{t}_impulse": draw(impulses) for t in TRACES}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LaharWarning)  # of an impulse beyond 127
-        rule = LoihiLearningRule(
-            **{name: draw(rule_strings()) for name in sorted(names)}, **numbers, t_epoch=t_epoch, rng_seed=0
-        )
-    seed, sparse, wild = draw(st.integers(0, 2**32 - 1)), draw(st.booleans()), draw(st.booleans())
-    rng = np.random.default_rng(seed)
-
-    def times(count):
-        return rng.integers(0, t_epoch + 1, count) * (rng.random(count) < (0.3 if sparse else 0.9))
-
-    case = types.SimpleNamespace(tx=times(num_pre), ty=times(num_post), epoch=draw(st.integers(1, 4)))
-    case.random = {
-        "x": (rng.random(), int(rng.integers(128))),
-        "y": (rng.random(), int(rng.integers(128))),
-        "c": draw(st.sampled_from([rng.random(), 0.0, 0.995])),
-    }
-    sizes = {t: num_pre if t[0] == "x" else num_post for t in TRACES}
-    shape = (num_post, num_pre)
-    if fixed:
-        low = -100 if draw(st.booleans()) else 0  # third factors may be negative
-        case.traces = {t: rng.integers(low if t[0] == "y" else 0, 128, n) for t, n in sizes.items()}
-        high = 100000 if wild else 256
-        case.matrices = {
-            "weights": rng.integers(-high, high, shape).astype(np.int32),
-            "tag_1": rng.integers(-high - 1, high, shape),
-            "tag_2": rng.integers(-high if wild else 0, high, shape),
-        }
-    else:
-        case.traces = {t: rng.random(n) * 50 for t, n in sizes.items()}
-        case.matrices = {name: rng.normal(0, 100, shape) for name in ("weights", "tag_1", "tag_2")}
-    return rule, case
-
-
-sign_modes = st.sampled_from([SignMode.MIXED, SignMode.EXCITATORY, SignMode.INHIBITORY])
 
 
 def compare(rule, case, sign_mode, fixed):
@@ -568,3 +371,43 @@ def test_what_reaches_the_model_is_documented():
     assert params["graded_spike_cfg"] is GradedSpikeCfg.USE_REGULAR_IMPULSE
     assert dense.dw.init == rule.dw_str
     assert (dense.x1.shape, dense.y1.shape, dense.tag_1.shape) == ((3,), (2,), (2, 3))
+
+
+class Teacher(AbstractProcess):
+    """Writes `value` to a Var of another process at the end of time step 2."""
+
+    def __init__(self, *, value, **kwargs):
+        super().__init__(value=value, **kwargs)
+        self.target = RefPort((1,))
+
+
+@implements(proc=Teacher, protocol=LoihiProtocol)
+@requires(CPU)
+class TeacherModel(PyLoihiProcessModel):
+    target: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+
+    def post_guard(self):
+        return self.time_step == 2
+
+    def run_post_mgmt(self):
+        self.target.write(np.array([self.proc_params["value"]]))
+
+
+def taught(value, steps):
+    """A connection whose x1 grows by its impulse in each step, and whose impulse is written by a Teacher."""
+    rule = Loihi2FLearningRule(dw="u0*x1", x1_impulse=2, x1_tau=0, rng_seed=0)
+    dense = LearningDense(weights=np.zeros((1, 1)), learning_rule=rule, name="plastic")
+    Source(data=np.ones((1, steps))).s_out.connect(dense.s_in)
+    Teacher(value=value).target.connect_var(dense.x1_impulse)
+    dense.run(RunSteps(steps), Loihi2SimCfg(launcher="inline"))
+    return dense
+
+
+def test_a_parameter_written_through_a_ref_port_acts_from_the_next_step_on():
+    with taught(5.5, 4) as dense:
+        assert dense.weights.get().item() == 2 + 2 + 5.5 + 5.5
+
+
+def test_an_illegal_parameter_written_through_a_ref_port_ends_the_run():
+    with pytest.raises(Exception, match=r"x1_impulse: must be a number >= 0, got -1"):
+        taught(-1.0, 4)

@@ -5,54 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
+from support.connections import Experiment, outputs, wrap32
 
-from lahar.processes import Dense, SignMode, SinkRingBuffer, SourceRingBuffer
-from lahar.processes.dense import PyDenseModelBitAcc, PyDenseModelFloat, refuse_unknown_keywords
+from lahar.processes import Dense, SignMode, SourceRingBuffer
+from lahar.processes.dense import PyDenseModelBitAcc, PyDenseModelFloat
 from lahar.processes.errors import ArgumentTypeError, LaharWarning, ShapeError, ValidationError
+from lahar.processes.parameters import refuse_unknown_keywords
 from lahar.processes.weights import clip_weights, truncate_weights
-from lahar.runtime import Loihi2SimCfg, RunSteps
-
-
-def config(select_tag):
-    return Loihi2SimCfg(select_tag=select_tag, launcher="inline")
-
-
-class Experiment:
-    """Source -> dense -> sink, run in pieces."""
-
-    def __init__(self, dense, data, select_tag):
-        self.dense, self.select_tag = dense, select_tag
-        self.source = SourceRingBuffer(data=np.asarray(data))
-        self.sink = SinkRingBuffer(shape=dense.a_out.shape, buffer=100)
-        self.source.s_out.connect(dense.s_in)
-        dense.a_out.connect(self.sink.a_in)
-        self.steps = 0
-
-    def run(self, steps):
-        """Return what arrived in these steps, with time as the first axis."""
-        self.dense.run(condition=RunSteps(num_steps=steps), run_cfg=config(self.select_tag))
-        self.steps += steps
-        return self.sink.data.get()[:, self.steps - steps : self.steps].T
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.dense.stop()
-
-
-def outputs(dense, data, select_tag):
-    """Return the outputs in the steps after each input."""
-    data = np.asarray(data)
-    with Experiment(dense, np.hstack([data, np.zeros((len(data), 1), data.dtype)]), select_tag) as experiment:
-        received = experiment.run(data.shape[1] + 1)
-    assert not received[0].any()  # the first message is the initial buffer
-    return received[1:]
-
-
-def wrap32(x):
-    return (x + 2**31) % 2**32 - 2**31
-
 
 # --- floating point ------------------------------------------------------------------------
 
@@ -142,7 +101,7 @@ def test_fixed_binary_exponent(exponent):
     expected = exact * 2**exponent if exponent > 0 else exact // 2**-exponent
     with Experiment(Dense(weights=weights, weight_exp=exponent), data, "fixed_pt") as experiment:
         got = experiment.run(6)
-        buffered = experiment.dense.a_buff.get()
+        buffered = experiment.connection.a_buff.get()
     assert got[1:].tolist() == [[wrap32(x) for x in row] for row in expected[:5].tolist()]
     assert buffered.tolist() == [(x + 2**63) % 2**64 - 2**63 for x in expected[5].tolist()]  # not yet wrapped
 
@@ -173,7 +132,7 @@ def test_a_part_of_the_rows_uses_the_sign_mode_of_the_whole_matrix():
     weights = np.array([[3, 5], [-3, 7]])
     model = PyDenseModelBitAcc({"weights": weights})
     model.time_step, model.weights = 1, weights[:1].astype(np.int32)
-    model._prepare_weights()
+    model.prepare_weights()
     assert model.sign_mode is SignMode.MIXED
     assert model.weights.tolist() == [[2, 4]]
 
@@ -185,9 +144,9 @@ def test_a_part_of_the_rows_uses_the_sign_mode_of_the_whole_matrix():
 def test_buffer_survives_a_pause_and_can_be_set(select_tag):
     with Experiment(Dense(weights=[[2, 4], [6, 8]]), [[1], [0]], select_tag) as experiment:
         assert experiment.run(2).tolist() == [[0, 0], [2, 6]]
-        assert experiment.dense.a_buff.get().tolist() == [2, 6]
+        assert experiment.connection.a_buff.get().tolist() == [2, 6]
         assert experiment.run(1).tolist() == [[2, 6]]
-        experiment.dense.a_buff.set(np.array([-7, 9]))
+        experiment.connection.a_buff.set(np.array([-7, 9]))
         assert experiment.run(2).tolist() == [[-7, 9], [2, 6]]
 
 
@@ -195,18 +154,18 @@ def test_buffer_survives_a_pause_and_can_be_set(select_tag):
 def test_weights_set_at_a_pause_act_on_the_next_input(select_tag):
     with Experiment(Dense(weights=[[2, 4], [6, 8]]), [[1], [0]], select_tag) as experiment:
         experiment.run(1)
-        experiment.dense.weights.set(np.array([[10, 0], [20, 0]]))
+        experiment.connection.weights.set(np.array([[10, 0], [20, 0]]))
         assert experiment.run(2).tolist() == [[2, 6], [10, 20]]
-        assert experiment.dense.weights.get().tolist() == [[10, 0], [20, 0]]
+        assert experiment.connection.weights.get().tolist() == [[10, 0], [20, 0]]
 
 
 @pytest.mark.parametrize("select_tag", ["floating_pt", "fixed_pt"])
 def test_number_of_message_bits_is_read_every_step(select_tag):
     with Experiment(Dense(weights=[[2]]), [[3]], select_tag) as experiment:
         assert experiment.run(2).tolist() == [[0], [2]]
-        experiment.dense.num_message_bits.set(np.array([8]))
+        experiment.connection.num_message_bits.set(np.array([8]))
         assert experiment.run(2).tolist() == [[2], [6]]
-        experiment.dense.num_message_bits.set(np.array([-1]))
+        experiment.connection.num_message_bits.set(np.array([-1]))
         assert experiment.run(2).tolist() == [[6], [2]]
 
 
@@ -214,10 +173,10 @@ def test_weights_set_outside_the_grid_are_used_with_one_warning():
     with Experiment(Dense(weights=[[-2, 4]], name="syn"), [[1], [0]], "fixed_pt") as experiment:
         experiment.run(1)
         with pytest.warns(LaharWarning, match=r"'syn': 2 of 2 weights that were set.*worst is 999"):
-            experiment.dense.weights.set(np.array([[999, 3]]))
+            experiment.connection.weights.set(np.array([[999, 3]]))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            experiment.dense.weights.set(np.array([[1001, 3]]))
+            experiment.connection.weights.set(np.array([[1001, 3]]))
         assert experiment.run(2)[1].tolist() == [1001]
 
 
@@ -226,7 +185,7 @@ def test_legal_weights_are_set_without_a_warning():
         experiment.run(1)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            experiment.dense.weights.set(np.array([[-256, 254]]))
+            experiment.connection.weights.set(np.array([[-256, 254]]))
 
 
 # --- warnings of the first step ------------------------------------------------------------
@@ -345,4 +304,4 @@ def test_weights_of_the_wrong_shape_cannot_be_set():
     with Experiment(Dense(weights=[[-2, 4]]), [[1], [0]], "fixed_pt") as experiment:
         experiment.run(1)
         with pytest.raises(ShapeError):
-            experiment.dense.weights.set(np.ones((3, 3)))
+            experiment.connection.weights.set(np.ones((3, 3)))

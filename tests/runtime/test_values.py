@@ -284,7 +284,7 @@ REFUSED = [
     (np.zeros((0,)), ShapeError, "shape"),
     (np.array(["a", "b"]), DtypeError, "holds numbers"),
     (np.array([object(), None]), DtypeError, "holds numbers"),
-    (csr_matrix(np.eye(2)), DtypeError, "sparse values cannot be set"),
+    (csr_matrix(np.eye(2)), DtypeError, r"Var \'p\.v\' is not sparse: pass value\.toarray"),
     (None, DtypeError, "holds numbers, not None"),
 ]
 
@@ -297,9 +297,100 @@ def test_values_that_do_not_fit_change_nothing(value, error, text):
     assert present.tolist() == [1.0, 2.0]
 
 
-def test_sparse_vars_cannot_be_set():
-    with pytest.raises(DtypeError, match="sparse"):
-        assigned(csr_matrix(np.eye(2)), np.eye(2))
+# --- sparse Vars ------------------------------------------------------------------------------------
+
+INITIAL = csr_matrix((np.array([1.5, 0.0, -2.0]), ([0, 1, 2], [1, 0, 2])), shape=(3, 3))  # one stored zero
+
+
+def held_sparse(present=None, initial=INITIAL):
+    """Return a model holding a matrix, and the specification of its Var."""
+    model = SimpleNamespace(process_name="p", v=initial.copy() if present is None else present)
+    return model, VarSpec(0, "v", initial.shape, initial, csr_matrix, float, None)
+
+
+def entries(matrix):
+    coo = matrix.tocoo()
+    return list(zip(coo.row.tolist(), coo.col.tolist(), coo.data.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_a_sparse_var_is_set_to_a_matrix_with_its_entries(form):
+    model, var = held_sparse()
+    present = model.v
+    new = INITIAL.copy()
+    new.data[:] = [0.0, 7.0, 8.0]  # zeros and former zeros
+    values.assign(model, var, new.asformat(form))
+    assert model.v is present
+    assert entries(values.read(model, var)) == [(0, 1, 0.0), (1, 0, 7.0), (2, 2, 8.0)]
+    new.data[:] = 5
+    values.assign(model, var, new)  # after one with zeros
+    assert values.read(model, var).data.tolist() == [5, 5, 5]
+
+
+def test_values_of_a_sparse_var_are_cast_to_what_the_model_holds():
+    model, var = held_sparse(INITIAL.astype(np.int32))
+    new = INITIAL.copy()
+    new.data[:] = [1.9, -1.9, 3]
+    values.assign(model, var, new)
+    assert model.v.dtype == np.int32
+    assert model.v.data.tolist() == [1, -1, 3]
+
+
+def test_entries_that_a_model_dropped_are_read_as_zeros_and_come_back_when_set():
+    model, var = held_sparse(csr_matrix((np.array([4]), ([2], [2])), shape=(3, 3)))
+    got = values.read(model, var)
+    assert entries(got) == [(0, 1, 0), (1, 0, 0), (2, 2, 4)]
+    assert got.dtype == model.v.dtype
+    values.assign(model, var, got)
+    assert entries(model.v) == entries(got)
+
+
+def test_a_matrix_with_entries_that_it_did_not_have_at_first_is_read_as_it_is():
+    model, var = held_sparse(csr_matrix(np.eye(3)))
+    assert entries(values.read(model, var)) == entries(csr_matrix(np.eye(3)))
+
+
+def test_a_sparse_var_filled_with_a_number_has_all_entries():
+    model = SimpleNamespace(process_name="p", v=csr_matrix(np.full((2, 2), 3.0)))
+    var = VarSpec(0, "v", (2, 2), 3, csr_matrix, float, None)
+    values.assign(model, var, csr_matrix(np.array([[1.0, 2.0], [3.0, 4.0]])))
+    assert model.v.toarray().tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (
+            csr_matrix(np.eye(3)),
+            ShapeError,
+            r"'p\.v' stores 3 entries, the value given 3, 2 of them elsewhere",
+        ),
+        (INITIAL[:, :2], ShapeError, r"has shape \(3, 3\); the value given has shape \(3, 2\)"),
+        (csr_matrix((3, 3)), ShapeError, "the value given 0, 0 of them elsewhere"),
+        (np.eye(3), DtypeError, r"'p\.v' is sparse.*not to ndarray"),
+        (2.0, DtypeError, "is sparse"),
+        ("abc", DtypeError, "holds numbers"),
+    ],
+)
+def test_other_entries_are_refused_and_change_nothing(value, error, text):
+    model, var = held_sparse()
+    with pytest.raises(error, match=text):
+        values.assign(model, var, value)
+    assert entries(model.v) == entries(INITIAL)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.sampled_from(["f8", "i4"]))
+def test_what_was_read_can_be_set(seed, density, dtype):
+    rng = np.random.default_rng(seed)
+    initial = csr_matrix(random_array((4, 5), density=density, rng=rng))
+    model, var = held_sparse((initial * 100).astype(dtype), initial)
+    new = over_the_wire(values.read(model, var))
+    new.data = rng.integers(-1, 2, new.nnz).astype(float)
+    values.assign(model, var, over_the_wire(new))
+    got = values.read(model, var)
+    assert got.dtype == np.dtype(dtype)
+    assert (got != new).nnz == 0
+    assert got.nnz == initial.nnz
 
 
 @pytest.mark.parametrize("present", [np.array([1, 2]), 3, "abc", None, csr_matrix(np.eye(2))])

@@ -12,7 +12,6 @@ is run), ``proc_models``. Values: plain JSON, ``"@key"`` (an array of the file),
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 import operator
@@ -26,14 +25,21 @@ from scipy.sparse import csr_matrix
 
 import lahar.processes
 from lahar.compiler import Plan
-from lahar.processes import AbstractProcess, Monitor
+from lahar.processes import AbstractProcess, Monitor, networks
 from lahar.runtime import Loihi2SimCfg, RunSteps
 
 from .phase_probe import PhaseProbe
 from .rate_network import RateEINetwork
+from .three_factor import RewardLIF
 
 RECORDED = ("probe:", "final:", "get:", "after:", "call:")
-OF_THE_TESTS = {"PhaseProbe": PhaseProbe, "tutorial.RateEINetwork": RateEINetwork}
+OF_THE_TESTS = {
+    "PhaseProbe": PhaseProbe,
+    "RSTDPLIF": RewardLIF,
+    "ThreeFactorLIF": RewardLIF,
+    "tutorial.RSTDPLIF": RewardLIF,
+    "tutorial.RateEINetwork": RateEINetwork,
+}
 
 
 @dataclass
@@ -93,7 +99,8 @@ class Network:
         }
         for statement in self.case.get("algebra", []):
             exec(statement, {}, self.members)
-        for source, target in self.case.get("connect_vars", []) + self.case.get("refs", []):
+        self._references = self.case.get("connect_vars", []) + self.case.get("refs", [])
+        for source, target in self._references:
             self.at(source).connect_var(self.at(target))
         for source, target, *virtual in self.case.get("connections", []):
             port = self.at(source)
@@ -103,7 +110,10 @@ class Network:
         self.monitor = Monitor(name="monitor")
         for path in self.case.get("probes", []):
             self.monitor.probe(self.at(path), sum(netlist.runs))
-        self.top: AbstractProcess = self.at(self.case.get("run") or self.case["processes"][0]["id"])
+        top = self.at(self.case.get("run") or self.case["processes"][0]["id"])
+        while isinstance(top, networks.Network):
+            top = top.main
+        self.top: AbstractProcess = top
 
     def _kwargs(self, spec: dict[str, Any]) -> dict[str, Any]:
         kwargs = self.netlist.value(spec["kwargs"])
@@ -117,8 +127,13 @@ class Network:
 
     @property
     def size(self) -> int:
-        """Number of Processes that can be placed."""
-        return len([m for m in self.members.values() if isinstance(m, AbstractProcess)])
+        """Number of Processes that can be placed apart: a RefPort and its Var stay together."""
+        placed = (AbstractProcess, networks.Network)
+        group = {name: name for name, member in self.members.items() if isinstance(member, placed)}
+        for ends in self._references:
+            first, second = (group[path.partition(".")[0]] for path in ends)
+            group = {name: first if other == second else other for name, other in group.items()}
+        return len(set(group.values()))
 
     def run_config(self, **options: Any) -> Loihi2SimCfg:
         models = {}
@@ -169,7 +184,7 @@ def _find_class(name: str) -> type:
     if name in OF_THE_TESTS:
         return OF_THE_TESTS[name]
     if name.startswith("networks."):
-        return getattr(importlib.import_module("lahar.processes.networks"), name.removeprefix("networks."))
+        return getattr(networks, name.removeprefix("networks."))
     return getattr(lahar.processes, name)
 
 

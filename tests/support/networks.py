@@ -14,7 +14,16 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from lahar.processes import LIF, Dense, LearningDense, Monitor, SinkRingBuffer, SourceRingBuffer, STDPLoihi
+from lahar.processes import (
+    LIF,
+    Dense,
+    LearningDense,
+    LearningSparse,
+    Monitor,
+    SinkRingBuffer,
+    SourceRingBuffer,
+    STDPLoihi,
+)
 from lahar.runtime import Loihi2SimCfg, RunSteps
 
 from .nodes import DelayLine, Echo, Regulator, Relay, Steward
@@ -117,7 +126,7 @@ class Built:
 
     def state(self) -> dict[str, Any]:
         """Return every Var of every process, and what was recorded."""
-        found = {f"{p.name}.{var.name}": var.get() for p in self.everything() for var in p.vars}
+        found = {f"{p.name}.{var.name}": _plain(var.get()) for p in self.everything() for var in p.vars}
         if self.monitor is not None:
             for name, rows in self.monitor.get_data().items():
                 found |= {f"monitor:{name}.{member}": array for member, array in rows.items()}
@@ -308,7 +317,12 @@ def _connection(member: Member, rng: np.random.Generator, n: int, fixed: bool, n
         t_epoch=int(rng.integers(1, 4)),
         rng_seed=int(rng.integers(1, 2**16)),
     )
-    return LearningDense(weights=weights, learning_rule=rule, name=name)
+    kind = LearningSparse if member.seed % 2 else LearningDense
+    return kind(weights=weights, learning_rule=rule, name=name)
+
+
+def _plain(value: Any) -> Any:
+    return value.toarray() if hasattr(value, "toarray") else value
 
 
 def run(description: Description, spread: Spread | None, runs: list[int]) -> tuple[dict[str, Any], Any]:

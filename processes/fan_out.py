@@ -1,0 +1,134 @@
+"""The sum that every sparse connection computes, at the cost of the spikes times their fan-out.
+
+Weights are kept in CSR order, the order in which users see them. `FanOut` knows where the synapses of each
+input lie in that order: a time step with k active inputs reads their synapses and nothing else. As in
+`synapses.weighted_sum`, contributions to an output are added in ascending presynaptic index, one after the
+other from zero, so that a matrix that is split by rows gives what the whole one gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# So many integers of 32 bits add up exactly in float64, whose 53 bits np.bincount adds in.
+_EXACT = 1 << 21
+
+
+class FanOut:
+    """The synapses of each input of a sparse connection.
+
+    Parameters
+    ----------
+    weights : csr_matrix, shape (post, pre)
+        Only its entries matter; values are given to each sum, so that they may change.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (entries,)
+        Output of each synapse, input after input and ascending within an input.
+    positions : ndarray of int, shape (entries,)
+        Where its value is in ``weights.data``.
+    """
+
+    def __init__(self, weights: Any) -> None:
+        from scipy.sparse import csr_matrix
+
+        numbered = csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), shape=weights.shape)
+        by_input = numbered.tocsc()
+        self.num_post = weights.shape[0]
+        self.rows: np.ndarray = by_input.indices.astype(np.intp)
+        self.positions: np.ndarray = by_input.data.astype(np.intp)
+        self._starts: np.ndarray = by_input.indptr[:-1].astype(np.intp)
+        self._counts: np.ndarray = np.diff(by_input.indptr).astype(np.intp)
+
+    def of(self, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the synapses of the `active` inputs, input after input, and how many each input has.
+
+        Parameters
+        ----------
+        active : ndarray of int
+            Ascending.
+
+        Returns
+        -------
+        synapses : ndarray of int
+            Indices into `rows` and `positions`.
+        counts : ndarray of int, shape of `active`
+        """
+        counts = self._counts[active]
+        ends = counts.cumsum()
+        offsets = self._starts[active] - ends + counts
+        return np.arange(ends[-1] if len(ends) else 0) + offsets.repeat(counts), counts
+
+    def weighted_sum(self, values: np.ndarray, spikes: np.ndarray, graded: bool, dtype: Any) -> np.ndarray:
+        """Return ``sum_j weights[:, j] * x_j`` over the active inputs j.
+
+        Parameters
+        ----------
+        values : ndarray, shape (entries,)
+            ``weights.data`` of the matrix of which this is the fan-out.
+        spikes : ndarray, shape (pre,)
+            What was received. An input is active if it is not zero; NaN is active.
+        graded : bool
+            Whether the payload multiplies the weights; if not, an active input counts as 1.
+        dtype : dtype_like
+            Type in which to multiply and add; integers wrap.
+
+        Returns
+        -------
+        ndarray, shape (post,)
+            A new array of `dtype`.
+        """
+        active = spikes.nonzero()[0]
+        if not len(active):
+            return np.zeros(self.num_post, dtype)
+        synapses, contributions = self.contributions(values, spikes, active, graded, dtype)
+        return add_up(self.rows[synapses], contributions, self.num_post, dtype)
+
+    def contributions(
+        self, values: np.ndarray, spikes: np.ndarray, active: np.ndarray, graded: bool, dtype: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the synapses of the `active` inputs and what each of them contributes, in `dtype`."""
+        synapses, counts = self.of(active)
+        contributions = values[self.positions[synapses]]
+        if graded:
+            contributions = contributions.astype(dtype, copy=False)
+            contributions = contributions * spikes[active].astype(dtype).repeat(counts)
+        return synapses, contributions
+
+
+def add_up(places: np.ndarray, values: np.ndarray, size: int, dtype: Any) -> np.ndarray:
+    """Return an array of `size` zeros to which each of `values` was added at its place, in their order.
+
+    Parameters
+    ----------
+    places : ndarray of int
+    values : ndarray of int or float, shape of `places`
+    size : int
+    dtype : dtype_like
+        Type in which to add; integers wrap.
+    """
+    dtype = np.dtype(dtype)
+    narrow = values.dtype.kind in "bi" and values.dtype.itemsize <= 4 and len(values) < _EXACT
+    if dtype == np.float64 or (dtype.kind == "i" and narrow):
+        total = np.bincount(places, values, size)
+        return total if dtype == np.float64 else total.astype(np.int64).astype(dtype, copy=False)
+    total = np.zeros(size, dtype)
+    np.add.at(total, places, values)
+    return total
+
+
+def add_pairwise(places: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+    """Like `add_up`, but each sum is the first value plus the pairwise sum of the rest.
+
+    The order in which NumPy sums a row: for single precision, where another order would show.
+    """
+    order = places.argsort(kind="stable")
+    sorted_places = places[order]
+    starts = np.flatnonzero(np.diff(sorted_places, prepend=-1))
+    total = np.zeros(size, values.dtype)
+    if len(starts):
+        total[sorted_places[starts]] = np.add.reduceat(values[order], starts)
+    return total
