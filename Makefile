@@ -31,7 +31,7 @@ types: $(VENV)/.test
 	MYPYPATH=build/types $(BIN)/mypy -p lahar.compiler -p lahar.runtime
 
 check: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not fuzz"
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test: lint types check
 
