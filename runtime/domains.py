@@ -172,9 +172,10 @@ class LoihiDomain:
             method()
         finally:
             actor.busy = False
-            observers, actor.observers = actor.observers, []
-            for go_on in observers:
-                go_on()
+            if actor.observers:
+                observers, actor.observers = actor.observers, []
+                for go_on in observers:
+                    go_on()
             for cluster in actor.clusters:
                 cluster.leave()
 

@@ -39,14 +39,14 @@ class Target:
     def __init__(self, spec: ReferenceSpec, owner: Actor, reader: Actor | None, scheduler: Scheduler) -> None:
         self.number = spec.id
         self.owner = owner
-        self._var = owner.vars[spec.var]
+        self.var = owner.vars[spec.var]
         self._blamed = reader or owner
         self._scheduler = scheduler
         self._writes: list[Any] = []
 
     def value(self) -> Any:
         """Return a copy of the present value."""
-        return np.array(as_array(self.owner.model, self._var))
+        return np.array(as_array(self.owner.model, self.var))
 
     def add(self, data: Any) -> None:
         self._writes.append(data)
@@ -56,7 +56,7 @@ class Target:
         writes, self._writes = self._writes, []
         try:
             for data in writes:
-                assign(self.owner.model, self._var, data)
+                assign(self.owner.model, self.var, data)
             self.owner.model.on_var_update()
         except (Exception, SystemExit) as error:
             self._scheduler.failures.append((self._blamed, error))
@@ -159,24 +159,28 @@ class Reference:
         self._port = port
         self._var = var
         self._target = target
-        self._last_write = (0, 0)
+        self._last_write: tuple[int, int] | None = None
 
     @property
     def _moment(self) -> tuple[int, int]:
         return self._domain.phases, self._cluster.round
 
-    def _check_phase(self, operation: str) -> None:
-        phase = self._reader.model.phase
-        if phase not in _MANAGEMENT:
-            raise StateError(
-                f"'{self._port}'.{operation}() of Var '{self._var}' in phase {phase.name}: Vars of other "
-                f"Processes can be read in run_pre_mgmt and run_post_mgmt only."
-            )
+    def _refuse(self, operation: str) -> None:
+        raise StateError(
+            f"'{self._port}'.{operation}() of Var '{self._var}' in phase {self._reader.model.phase.name}: Vars of "
+            "other Processes can be read in run_pre_mgmt and run_post_mgmt only."
+        )
 
     def read(self) -> Any:
-        self._check_phase("read")
-        self.wait()
-        value = self._fetch()
+        if self._reader.model.phase not in _MANAGEMENT:
+            self._refuse("read")
+        if self._last_write is not None:
+            self.wait()
+        target = self._target
+        if target is not None and not target.owner.busy:
+            value = np.array(as_array(target.owner.model, target.var))
+        else:
+            value = self._fetch()
         for transform in self._spec.backward:
             value = transform(value)
         return value
@@ -194,7 +198,8 @@ class Reference:
         self._last_write = self._moment
 
     def wait(self) -> None:
-        self._check_phase("wait")
+        if self._reader.model.phase not in _MANAGEMENT:
+            self._refuse("wait")
         if self._last_write == self._moment:
             self._cluster.wait(Wait(self._port, "wait", self._var))
 
