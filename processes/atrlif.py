@@ -25,7 +25,7 @@ from .model import (
     requires,
     tag,
 )
-from .parameters import parameter_var, state_var, warn_of_wrapping
+from .parameters import parameter_var, state_var
 from .ports import InPort, OutPort
 from .process import AbstractProcess
 
@@ -268,7 +268,6 @@ class PyATRLIFModelFixed(AbstractPyATRLIFModel):
 
     def on_build(self) -> None:
         super().on_build()
-        warn_of_wrapping(f"'{self.process_name}': bias_mant", self.proc_params.get("bias_mant"), np.int16)
         # Vars are still as the user gave them.
         lost = (self.theta != self.theta_0.astype(np.int32)) & (self.theta != _THETA)
         if lost.any():
