@@ -23,8 +23,7 @@ from .prototype_lif import PrototypeLIF
 from .resfire import RFZero
 from .rf import RF
 from .rf_iz import RF_IZ
-from .s4d import S4d, SigmaS4dDelta
-from .s4d_layer import SigmaS4dDeltaLayer
+from .s4d import S4d, SigmaS4dDelta, SigmaS4dDeltaLayer
 from .sdn import ActivationMode, Delta, Sigma, SigmaDelta
 from .sink import RingBuffer as SinkRingBuffer
 from .source import RingBuffer as SourceRingBuffer
