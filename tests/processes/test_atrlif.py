@@ -101,6 +101,13 @@ def test_fixed_recurrence(tag, seed, parameters, bias_exp, bits):
     )
 
 
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+def test_it_spikes_at_the_threshold(tag):
+    exponent = 0 if tag == "floating_pt" else 6
+    with Trial(ATRLIF(shape=(2,), bias_mant=[4, 5], bias_exp=exponent), {}, tag) as trial:
+        assert trial.run(1).sent().tolist() == [[0], [1]]
+
+
 def test_large_currents_do_not_overflow_with_an_integer_decay():
     with Trial(ATRLIF(shape=(1,), i=10**6, delta_i=0), {}, "fixed_pt") as trial:
         assert trial.run(1).state()["i"].tolist() == [10**6 * 4095 // 4096]
@@ -113,6 +120,13 @@ def test_threshold_parameters_act_when_set_and_stay_in_their_unit():
         trial.process.theta_0.set(30)
         trial.process.theta.set(5)
         assert trial.run(1).state()["theta"].tolist() == [30 * 64]
+
+
+def test_setting_a_parameter_leaves_the_threshold_where_it_is():
+    with Trial(ATRLIF(shape=(1,), theta_0=20, delta_theta=0), {}, "fixed_pt") as trial:
+        trial.run(1).process.theta.set(77)
+        trial.process.theta_step.set(1)
+        assert trial.run(1).state()["theta"].tolist() == [77]
 
 
 def test_initial_theta_is_dropped_with_a_warning():

@@ -34,6 +34,15 @@ def test_prodneuron(pairs, vth, exp):
     assert sent == [x if absolute(x) > vth else 0 for x in products]
 
 
+@pytest.mark.parametrize("cls", [ProdNeuron, GradedVec, GradedReluVec, NormVecDelay])
+def test_only_what_exceeds_the_threshold_is_sent(cls):
+    inputs = {"a_in": [[6, 6, 7]]}
+    if cls in (ProdNeuron, NormVecDelay):
+        inputs = {"a_in1": [[6, 6, 7]] if cls is ProdNeuron else [[6, 7, 0]], "a_in2": [[1, 1, 1]]}
+    with Trial(cls((1,), vth=6), inputs, TAG) as trial:
+        assert trial.run().sent().tolist() == [[0, 0, 7]]
+
+
 def test_exponent_of_prodneuron_is_checked():
     with pytest.raises(ValidationError, match=r"ProdNeuron\.exp: must be at least 0, not -3"):
         ProdNeuron((1,), exp=-3)

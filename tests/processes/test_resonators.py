@@ -63,6 +63,21 @@ def test_resonator_recurrence(cls, tag, seed, period, alpha, vth, bits, exponent
         np.testing.assert_allclose([state["real"][k], state["imag"][k]], [re, im], rtol=1e-12)
 
 
+@pytest.mark.parametrize(("tag", "bits"), [("floating_pt", 0), ("fixed_pt", 8)])
+def test_a_resonator_spikes_at_the_threshold_and_at_phase_zero(tag, bits):
+    memoryless = RF((1,), 10, 1, decay_bits=bits, vth=5)
+    inputs = {"a_real_in": [[0, 5, 0, 4, 5]], "a_imag_in": [[-1, 0, -1, 0, 0]]}
+    with Trial(memoryless, inputs, tag) as trial:
+        assert trial.run().sent().tolist() == [[0, 1, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(("tag", "bits"), [("floating_pt", 0), ("fixed_pt", 8)])
+def test_a_resetting_resonator_spikes_at_the_threshold(tag, bits):
+    memoryless = RF_IZ((1,), 10, 1, decay_bits=bits, vth=5)
+    with Trial(memoryless, {"a_imag_in": [[4, 5, 6]]}, tag) as trial:
+        assert trial.run().sent().tolist() == [[0, 1, 1]]
+
+
 def test_state_is_limited_to_24_bits():
     neurons = RF((1,), 1e9, 0, state_exp=16, decay_bits=12)
     inputs = {"a_real_in": np.full((1, 3), 2**15 - 1), "a_imag_in": np.full((1, 3), -(2**15))}
@@ -140,6 +155,12 @@ def test_rfzero_recurrence(seed, freq, tau, dt, uth):
             assert sent[k, step] == (new_u if new_u > uth and new_v >= 0 and v < 0 else 0)
             u, v = new_u, new_v
         assert (state["u"][k], state["v"][k]) == (u, v)
+
+
+def test_rfzero_spikes_above_the_threshold_and_at_phase_zero():
+    inputs = {"u_in": [[0, 6, 0, 5, 6]], "v_in": [[-1, 0, -1, 0, 0]]}
+    with Trial(RFZero((1,), 10, 1e-6, uth=5), inputs, "fixed_pt") as memoryless:
+        assert memoryless.run().sent().tolist() == [[0, 6, 0, 0, 0]]
 
 
 def test_rfzero_does_not_overflow():

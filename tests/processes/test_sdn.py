@@ -13,6 +13,11 @@ from lahar.runtime import Loihi2SimCfg
 
 seeds = st.integers(0, 2**32 - 1)
 exponents = st.integers(0, 4)
+CORRECTED = Loihi2SimCfg(
+    select_tag="fixed_pt",
+    exception_proc_model_map={SigmaDelta: sdn.PySigmaDeltaModelFixedCorrected},
+    launcher="inline",
+)
 
 
 class Stage:
@@ -103,11 +108,7 @@ def test_corrected_model_sends_all_but_the_last_threshold(seed, vth, state_exp):
     data = data_for("fixed_pt", seed)
     process = SigmaDelta(shape=(3,), vth=vth, act_mode=ActivationMode.UNIT, state_exp=state_exp)
     with Trial(process, {"a_in": data}, "fixed_pt") as trial:
-        trial.config = Loihi2SimCfg(
-            select_tag="fixed_pt",
-            exception_proc_model_map={SigmaDelta: sdn.PySigmaDeltaModelFixedCorrected},
-            launcher="inline",
-        )
+        trial.config = CORRECTED
         sent, state = trial.run(12).sent(), trial.state()
     received = sent.sum(axis=1) << state_exp
     assert received.tolist() == state["act"].tolist()
@@ -116,14 +117,17 @@ def test_corrected_model_sends_all_but_the_last_threshold(seed, vth, state_exp):
     assert (missing < max(vth * 2**state_exp, 2**state_exp)).all()
 
 
+def test_corrected_model_sends_at_the_threshold():
+    process = SigmaDelta(shape=(1,), vth=4)
+    with Trial(process, {"a_in": [[3, 1, 3]]}, "fixed_pt") as trial:
+        trial.config = CORRECTED
+        assert trial.run().sent().tolist() == [[0, 4, 0]]
+
+
 def test_corrected_model_says_that_it_ignores_cum_error():
     process = SigmaDelta(shape=(1,), vth=1, cum_error=True, name="cell")
     with Trial(process, {}, "fixed_pt") as trial:
-        trial.config = Loihi2SimCfg(
-            select_tag="fixed_pt",
-            exception_proc_model_map={process: sdn.PySigmaDeltaModelFixedCorrected},
-            launcher="inline",
-        )
+        trial.config = CORRECTED
         with pytest.warns(
             LaharWarning, match="'cell': cum_error has no effect in PySigmaDeltaModelFixedCorr"
         ):
