@@ -37,8 +37,8 @@ from .process import AbstractProcess
 
 _VARIANTS = {
     "LearningLIF": "learning_lif",
-    "PyLearningLIFModelFixed": "learning_lif",
     "PyLearningLifModelFloat": "learning_lif",
+    "PyLearningLIFModelFixed": "learning_lif",
     "LIFReset": "lif_reset",
     "PyLifResetModelFloat": "lif_reset",
     "PyLifResetModelBitAcc": "lif_reset",
