@@ -1,5 +1,7 @@
 """Declaring networks: Processes, Vars, ports, and the library of processes and learning rules."""
 
+from .conv import Conv
+from .conv_matrix import TensorOrder
 from .delay_dense import DelayDense
 from .delay_sparse import DelaySparse
 from .dense import Dense
@@ -22,6 +24,7 @@ from .weights import SignMode
 __all__ = [
     "LIF",
     "AbstractProcess",
+    "Conv",
     "DelayDense",
     "DelaySparse",
     "Dense",
@@ -43,6 +46,7 @@ __all__ = [
     "SinkRingBuffer",
     "SourceRingBuffer",
     "Sparse",
+    "TensorOrder",
     "Var",
     "VarPort",
 ]
