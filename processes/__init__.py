@@ -1,7 +1,10 @@
 """Declaring networks: Processes, Vars, ports, and the library of processes and learning rules."""
 
+from .bit_check import BitCheck
 from .conv import Conv
+from .conv_in_time import ConvInTime
 from .conv_matrix import TensorOrder
+from .dataloader import SpikeDataloader, StateDataloader
 from .delay_dense import DelayDense
 from .delay_sparse import DelaySparse
 from .dense import Dense
@@ -13,6 +16,7 @@ from .lif import LIF
 from .monitor import Monitor
 from .ports import InPort, OutPort, RefPort, VarPort
 from .process import AbstractProcess, LogConfig
+from .receiver import Receiver, Receiver32Bit
 from .reset import Reset
 from .sink import Read
 from .sink import RingBuffer as SinkRingBuffer
@@ -24,7 +28,9 @@ from .weights import SignMode
 __all__ = [
     "LIF",
     "AbstractProcess",
+    "BitCheck",
     "Conv",
+    "ConvInTime",
     "DelayDense",
     "DelaySparse",
     "Dense",
@@ -38,6 +44,8 @@ __all__ = [
     "Monitor",
     "OutPort",
     "Read",
+    "Receiver",
+    "Receiver32Bit",
     "RefPort",
     "Reset",
     "RewardModulatedSTDP",
@@ -46,6 +54,8 @@ __all__ = [
     "SinkRingBuffer",
     "SourceRingBuffer",
     "Sparse",
+    "SpikeDataloader",
+    "StateDataloader",
     "TensorOrder",
     "Var",
     "VarPort",
