@@ -7,6 +7,7 @@ from .conv_matrix import TensorOrder
 from .dataloader import SpikeDataloader, StateDataloader
 from .delay_dense import DelayDense
 from .delay_sparse import DelaySparse
+from .delta_encoder import Compression, DeltaEncoder
 from .dense import Dense
 from .learning.constants import GradedSpikeCfg
 from .learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearningRule
@@ -29,10 +30,12 @@ __all__ = [
     "LIF",
     "AbstractProcess",
     "BitCheck",
+    "Compression",
     "Conv",
     "ConvInTime",
     "DelayDense",
     "DelaySparse",
+    "DeltaEncoder",
     "Dense",
     "GradedSpikeCfg",
     "InPort",

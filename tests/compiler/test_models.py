@@ -145,6 +145,8 @@ def test_only_models_that_suit_the_process_are_chosen():
         NoProcessModelFound, match=r"'sized' \(Sized\): none of its models \(SmallModel, MediumModel\)"
     ):
         select_model(Sized(10), Loihi2SimCfg())
+    forced = Loihi2SimCfg(exception_proc_model_map={Sized: SmallModel})
+    assert select_model(Sized(10), forced) is SmallModel
 
 
 def test_models_in_other_modules_of_the_package_are_imported_and_found(write):
