@@ -122,7 +122,7 @@ class AbstractPyConvInTimeModel(PyLoihiProcessModel):
     @classmethod
     def step_cost(cls, process: Any) -> float:
         """Estimate in microseconds, with one input in twenty active."""
-        return 10.0 + 2e-5 * process.weights.size
+        return 10.0 + 5e-5 * process.weights.size
 
     def on_build(self) -> None:
         super().on_build()

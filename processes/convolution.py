@@ -61,8 +61,9 @@ def signed_clamp(x: Any, bits: int) -> Any:
     if isinstance(x, (int, float)):
         return (x + half) % full - half
     x = np.asarray(x)
-    wide = x.astype(np.int64) if x.dtype.kind in "biu" else x
-    wrapped = (wide + half) % full - half
+    if x.dtype.kind == "f":
+        return ((x + half) % full - half).astype(x.dtype)[()]
+    wrapped = ((x.astype(np.int64) + half) & (full - 1)) - half
     return wrapped.astype(x.dtype)[()]
 
 
