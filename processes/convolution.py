@@ -50,7 +50,7 @@ def signed_clamp(x: Any, bits: int) -> Any:
     ----------
     x : int, float or ndarray
     bits : int
-        At least 1.
+        At least 1, and at most 62 for arrays of integers.
 
     Returns
     -------
