@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lahar.processes.errors import CompileError, DtypeError
+from lahar.processes.errors import CompileError, DtypeError, LaharWarning
 from lahar.processes.ports import AbstractPort, InPort, RefPort, VarPort
 
 from .graph import Network
@@ -67,17 +68,23 @@ def _check_dtypes(
     target: tuple[int, str],
     receiver: PortSpec,
 ) -> None:
-    """Refuse messages that the receiving model cannot have been written for."""
+    """Refuse messages that the receiving model cannot have been written for; warn of a cast that may lose digits."""
     ranks = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
     sent, wanted = np.dtype(sender.dtype), np.dtype(receiver.dtype)
     if sent.kind not in ranks or wanted.kind not in ranks:
         raise DtypeError(f"Ports carry numbers only, not {sent} or {wanted}.")
     if wanted.kind != "b" and ranks[sent.kind] > ranks[wanted.kind]:
         a, b = specs[source[0]], specs[target[0]]
-        raise DtypeError(
+        connection = (
             f"'{a.name}.{source[1]}' sends {sent} (model {a.model.__name__}), but '{b.name}.{target[1]}' is "
-            f"declared {wanted} (model {b.model.__name__}), which cannot hold it. Select models of one kind "
-            "(select_tag='floating_pt' or 'fixed_pt') or declare the in-port with the wider dtype."
+            f"declared {wanted} (model {b.model.__name__})"
+        )
+        if b.model.casts_inputs:
+            warnings.warn(f"{connection}, to which it casts: fractions are cut.", LaharWarning, stacklevel=5)
+            return
+        raise DtypeError(
+            f"{connection}, which cannot hold it. Select models of one kind (select_tag='floating_pt' or "
+            "'fixed_pt') or declare the in-port with the wider dtype."
         )
 
 

@@ -35,7 +35,13 @@ def select_model(process: Any, run_cfg: RunConfig) -> Model:
         candidates = find_models(type(process))
         if not candidates:
             raise NoProcessModelFound(_why_none(process))
-        model = run_cfg.select(process, candidates)
+        suitable = [m for m in candidates if m.suits(process)]
+        if not suitable and type(process) not in exceptions:
+            raise NoProcessModelFound(
+                f"Process '{process.name}' ({type(process).__name__}): none of its models "
+                f"({', '.join(m.__name__ for m in candidates)}) can run it with the arguments that it was given."
+            )
+        model = run_cfg.select(process, suitable or candidates)
     if not (isinstance(model, type) and issubclass(model, AbstractProcessModel)):
         raise ArgumentTypeError(
             f"{type(run_cfg).__name__}.select() returned {model!r} for process '{process.name}': not a ProcessModel."

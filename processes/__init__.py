@@ -1,9 +1,15 @@
 """Declaring networks: Processes, Vars, ports, and the library of processes and learning rules."""
 
 from .atrlif import ATRLIF
+from .bit_check import BitCheck
 from .channel_config import ChannelConfig, ReceiveEmpty, ReceiveNotEmpty, SendFull
+from .conv import Conv
+from .conv_in_time import ConvInTime
+from .conv_matrix import TensorOrder
+from .dataloader import SpikeDataloader, StateDataloader
 from .delay_dense import DelayDense
 from .delay_sparse import DelaySparse
+from .delta_encoder import Compression, DeltaEncoder
 from .dense import Dense
 from .extractor import Extractor, VarWire
 from .graded import GradedReluVec, GradedVec, NormVecDelay
@@ -29,6 +35,7 @@ from .ports import InPort, OutPort, RefPort, VarPort
 from .process import AbstractProcess, LogConfig
 from .prodneuron import ProdNeuron
 from .prototype_lif import PrototypeLIF
+from .receiver import Receiver, Receiver32Bit
 from .reset import Reset
 from .resfire import RFZero
 from .rf import RF
@@ -51,10 +58,15 @@ __all__ = [
     "AbstractProcess",
     "ActivationMode",
     "Allocator",
+    "BitCheck",
     "ChannelConfig",
+    "Compression",
+    "Conv",
+    "ConvInTime",
     "DelayDense",
     "DelaySparse",
     "Delta",
+    "DeltaEncoder",
     "Dense",
     "Extractor",
     "GradedReluVec",
@@ -86,6 +98,8 @@ __all__ = [
     "Readout",
     "ReceiveEmpty",
     "ReceiveNotEmpty",
+    "Receiver",
+    "Receiver32Bit",
     "RefPort",
     "Reset",
     "RewardModulatedSTDP",
@@ -100,8 +114,11 @@ __all__ = [
     "SinkRingBuffer",
     "SourceRingBuffer",
     "Sparse",
+    "SpikeDataloader",
     "Spiker",
     "Spiker32bit",
+    "StateDataloader",
+    "TensorOrder",
     "TernaryLIF",
     "Var",
     "VarPort",

@@ -111,6 +111,8 @@ def add_up(places: np.ndarray, values: np.ndarray, size: int, dtype: Any) -> np.
         Type in which to add; integers wrap.
     """
     dtype = np.dtype(dtype)
+    if not len(values):  # np.bincount of nothing has another type
+        return np.zeros(size, dtype)
     narrow = values.dtype.kind in "bi" and values.dtype.itemsize <= 4 and len(values) < _EXACT
     if dtype == np.float64 or (dtype.kind == "i" and narrow):
         total = np.bincount(places, values, size)

@@ -87,6 +87,8 @@ class _FramesModel(PyLoihiProcessModel):
 class AbstractPyReceiveModel(_FramesModel):
     """Writes what it receives into `data` in turn; subclasses give the types."""
 
+    casts_inputs = True
+
     a_in: PyInPort
 
     def run_spk(self) -> None:

@@ -24,6 +24,9 @@ class AbstractProcessModel:
         Number of time steps between an input and the first output that depends on it. 0: an output of
         step t depends on inputs of step t. Models that send before they receive declare at least 1;
         the compiler uses it to find loops without a delay and how far workers may run ahead.
+    casts_inputs : bool
+        Whether the model casts what it receives to a dtype of its own, so that senders of a wider dtype may be
+        connected (with a warning).
     """
 
     implements_process: type | None = None
@@ -31,12 +34,18 @@ class AbstractProcessModel:
     required_resources: list[Any] = []
     tags: list[str] = []
     min_delay: int = 0
+    casts_inputs: bool = False
 
     def __init__(self, proc_params: Any = None, loglevel: int = logging.WARNING) -> None:
         self.proc_params = proc_params if proc_params is not None else {}
         self.log = logging.getLogger(f"lahar.models.{type(self).__name__}")
         if loglevel != logging.WARNING:
             self.log.setLevel(loglevel)
+
+    @classmethod
+    def suits(cls, process: AbstractProcess) -> bool:  # noqa: ARG003
+        """Whether this model can run `process` with the arguments it was given; only such models are chosen."""
+        return True
 
     @classmethod
     def step_cost(cls, process: Any) -> float:

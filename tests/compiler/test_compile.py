@@ -340,20 +340,29 @@ def test_ports_carry_numbers(dtype):
         connect_dtypes(dtype, float)
 
 
+def compile_float_source(receiver, port):
+    """Compile a network in fixed point whose source is in floating point."""
+    src = SourceRingBuffer(data=np.ones((2, 1)), name="src")
+    src.s_out.connect(port)
+    models = {src: next(m for m in _models(SourceRingBuffer) if "floating_pt" in m.tags)}
+    return compile(
+        receiver, Loihi2SimCfg(launcher="inline", select_tag="fixed_pt", exception_proc_model_map=models)
+    )
+
+
 def test_models_of_different_kinds_are_refused_with_a_hint():
-    src, out = SourceRingBuffer(data=np.ones((2, 1))), sink()
-    src.s_out.connect(out.a_in)
+    neurons = LIF(shape=(2,))
     with pytest.raises(DtypeError, match="select_tag='floating_pt' or 'fixed_pt'"):
-        compile(
-            src,
-            Loihi2SimCfg(
-                launcher="inline",
-                select_tag="fixed_pt",
-                exception_proc_model_map={
-                    src: next(m for m in _models(SourceRingBuffer) if "floating_pt" in m.tags)
-                },
-            ),
-        )
+        compile_float_source(neurons, neurons.a_in)
+
+
+def test_a_model_that_casts_takes_wider_messages_with_a_warning():
+    out = sink()
+    with pytest.warns(
+        LaharWarning, match=r"(?s)'src\.s_out' sends float64.*'sink\.a_in' .*int32.*fractions are cut"
+    ):
+        (channel,) = compile_float_source(out, out.a_in).channels
+    assert channel.dtype == "<f8"
 
 
 def _models(process_class):

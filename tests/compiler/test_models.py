@@ -119,6 +119,36 @@ def test_library_processes_have_their_models():
     assert names(Monitor) == ["MonitorModel"]
 
 
+class Sized(AbstractProcess):
+    def __init__(self, size):
+        super().__init__(size=size, name="sized")
+
+
+@implements(proc=Sized, protocol=LoihiProtocol)
+class SmallModel(PyLoihiProcessModel):
+    @classmethod
+    def suits(cls, process):
+        return process.proc_params["size"] < 3
+
+
+@implements(proc=Sized, protocol=LoihiProtocol)
+class MediumModel(PyLoihiProcessModel):
+    @classmethod
+    def suits(cls, process):
+        return process.proc_params["size"] < 9
+
+
+def test_only_models_that_suit_the_process_are_chosen():
+    assert select_model(Sized(1), Loihi2SimCfg()) is SmallModel
+    assert select_model(Sized(5), Loihi2SimCfg(select_tag="fixed_pt")) is MediumModel
+    with pytest.raises(
+        NoProcessModelFound, match=r"'sized' \(Sized\): none of its models \(SmallModel, MediumModel\)"
+    ):
+        select_model(Sized(10), Loihi2SimCfg())
+    forced = Loihi2SimCfg(exception_proc_model_map={Sized: SmallModel})
+    assert select_model(Sized(10), forced) is SmallModel
+
+
 def test_models_in_other_modules_of_the_package_are_imported_and_found(write):
     package = write(
         {

@@ -95,5 +95,8 @@ def test_single_precision_differs_between_the_orders():
 def test_nothing_to_add():
     nothing = np.zeros(0, np.intp), np.zeros(0, np.float32)
     assert add_pairwise(*nothing, 3).tolist() == [0, 0, 0]
-    assert add_up(*nothing, 3, np.float64).tolist() == [0, 0, 0]
+    for dtype in (np.float64, np.int32):
+        got = add_up(*nothing, 3, dtype)
+        assert got.dtype == dtype
+        assert got.tolist() == [0, 0, 0]
     assert FanOut(csr_matrix((2, 0))).weighted_sum(np.zeros(0), np.zeros(0), False, float).tolist() == [0, 0]

@@ -7,11 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix, csc_matrix, csr_array, csr_matrix
-from support.connections import Experiment, outputs
+from support.connections import Experiment, config, outputs
 
-from lahar.processes import Dense, SignMode, Sparse
-from lahar.processes.errors import ArgumentTypeError, DtypeError, LaharWarning, ShapeError, ValidationError
+from lahar.processes import Dense, Monitor, Read, Reset, SignMode, Sparse
+from lahar.processes.errors import (
+    ArgumentTypeError,
+    DtypeError,
+    LaharWarning,
+    ModelError,
+    ShapeError,
+    ValidationError,
+)
 from lahar.processes.sparse import PySparseModelBitAcc, PySparseModelFloat
+from lahar.runtime import RunSteps
 
 TAGS = ["floating_pt", "fixed_pt"]
 
@@ -152,6 +160,23 @@ def test_the_number_of_message_bits_is_read_every_step():
         assert experiment.run(2).tolist() == [[0], [2]]
         experiment.connection.num_message_bits.set(np.array([8]))
         assert experiment.run(2).tolist() == [[2], [6]]
+
+
+def test_others_see_sparse_weights_as_a_full_array():
+    sparse, monitor, read = Sparse(weights=STORED, name="syn"), Monitor(), Read(buffer=1)
+    monitor.probe(sparse.weights, 1)
+    read.connect_var(sparse.weights)
+    with sparse:
+        sparse.run(RunSteps(1), config("floating_pt"))
+        for got in (monitor.get_data()["syn"]["weights"][0], read.data.get()[..., 0]):
+            np.testing.assert_array_equal(got, STORED.toarray())
+
+
+def test_a_full_array_cannot_be_written_into_sparse_weights():
+    sparse, reset = Sparse(weights=STORED, name="syn"), Reset()
+    reset.connect_var(sparse.weights)
+    with pytest.raises(ModelError, match=r"'syn\.weights' is sparse"):
+        sparse.run(RunSteps(1), config("floating_pt"))
 
 
 # --- warnings and validation -----------------------------------------------------------------
