@@ -236,7 +236,11 @@ def test_a_var_wire_hands_over_the_var_of_every_step(options):
 
 
 @every_way
-@pytest.mark.parametrize("condition", [RunSteps(50), RunSteps(50, blocking=False), RunContinuous()], ids=repr)
+@pytest.mark.parametrize(
+    "condition",
+    [RunSteps(50), RunSteps(50, blocking=False), RunContinuous()],
+    ids=["blocking", "non-blocking", "continuous"],
+)
 def test_fifty_items_in_order_through_small_buffers(options, condition):
     injector, extractor = Injector((1,), buffer_size=10), Extractor((1,), buffer_size=10)
     dense = Dense(weights=np.eye(1), num_message_bits=24)
