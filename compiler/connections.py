@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lahar.processes.errors import CompileError, DtypeError
+from lahar.processes.errors import CompileError, DtypeError, PortError
+from lahar.processes.model.sparse_ports import IndexMap
 from lahar.processes.ports import AbstractPort, InPort, RefPort, VarPort
 
 from .graph import Network
@@ -44,6 +46,7 @@ def find_channels(
                 source = _leaf_index(start, port, index), start.name
                 sender = next(p for p in specs[source[0]].out_ports if p.name == start.name)
                 _check_dtypes(specs, source, sender, (k, port.name), receiver)
+                _check_kinds(specs, source, sender, (k, port.name), receiver)
                 channels.append(
                     ChannelSpec(
                         id=len(channels),
@@ -52,8 +55,9 @@ def find_channels(
                         shape=sender.shape,
                         dtype=sender.dtype,
                         capacity=capacity,
-                        transforms=tuple(v.get_transform_func_fwd() for v in virtual),
+                        transforms=_transforms(start, port, virtual, sender),
                         delay=specs[source[0]].model.min_delay + specs[k].model.min_delay,
+                        sparse=sender.type_class.sparse,
                     )
                 )
     return channels
@@ -78,6 +82,37 @@ def _check_dtypes(
             f"declared {wanted} (model {b.model.__name__}), which cannot hold it. Select models of one kind "
             "(select_tag='floating_pt' or 'fixed_pt') or declare the in-port with the wider dtype."
         )
+
+
+def _check_kinds(
+    specs: list[ProcessSpec],
+    source: tuple[int, str],
+    sender: PortSpec,
+    target: tuple[int, str],
+    receiver: PortSpec,
+) -> None:
+    """Refuse arrays for a port that takes listed elements, and the other way round."""
+    if sender.type_class.sparse != receiver.type_class.sparse:
+        a, b = specs[source[0]], specs[target[0]]
+        names = {True: "listed elements (VEC_SPARSE)", False: "whole arrays (VEC_DENSE)"}
+        raise PortError(
+            f"'{a.name}.{source[1]}' sends {names[sender.type_class.sparse]} (model {a.model.__name__}), but "
+            f"'{b.name}.{target[1]}' takes {names[receiver.type_class.sparse]} (model {b.model.__name__}). Declare "
+            "both ports with the same kind, or put a Process between them that converts."
+        )
+
+
+def _transforms(
+    start: AbstractPort, end: AbstractPort, virtual: list[Any], sender: PortSpec
+) -> tuple[Callable[[Any], Any], ...]:
+    """Return what the receiver does with each message; for sparse messages one table."""
+    functions = tuple(v.get_transform_func_fwd() for v in virtual)
+    if not functions or not sender.type_class.sparse:
+        return functions
+    try:
+        return (IndexMap(functions, sender.shape),)
+    except PortError as error:
+        raise PortError(f"'{start.path}' -> '{end.path}': {error}") from None
 
 
 def find_references(network: Network, index: dict[int, int]) -> list[ReferenceSpec]:

@@ -259,7 +259,7 @@ class Worker:
             self._scheduler, peer, channel.id, source, destination, channel.capacity, channel.shape, dtype
         )
         self._inboxes[channel.id] = inbox
-        self._formats[channel.id] = ChannelFormat(channel.shape, dtype)
+        self._formats[channel.id] = ChannelFormat(channel.shape, dtype, channel.sparse)
         return inbox
 
     # --- executing --------------------------------------------------------------------------------
