@@ -10,6 +10,7 @@ import numpy as np
 from lahar.processes.errors import CompileError, DtypeError, PortError
 from lahar.processes.model.sparse_ports import IndexMap
 from lahar.processes.ports import AbstractPort, InPort, RefPort, VarPort
+from lahar.processes.virtual_ports import ConcatInput
 
 from .graph import Network
 from .plan import ChannelSpec, PortSpec, ProcessSpec, ReferenceSpec
@@ -136,17 +137,36 @@ def find_references(network: Network, index: dict[int, int]) -> list[ReferenceSp
                         f"'{port.path}' refers to Var '{target.var.path}' of a hierarchical Process that aliases no "
                         "Var of a sub process. Alias it in the SubProcessModel."
                     )
+                forward = tuple(v.get_transform_func_fwd() for v in virtual)
+                _check_masks(port, target, virtual, forward)
                 references.append(
                     ReferenceSpec(
                         id=len(references),
                         port=(k, port.name),
                         owner=index[id(owner)],
                         var=var.name,
-                        forward=tuple(v.get_transform_func_fwd() for v in virtual),
+                        forward=forward,
                         backward=tuple(v.get_transform_func_bwd() for v in reversed(virtual)),
                     )
                 )
     return references
+
+
+def _check_masks(
+    port: AbstractPort, target: AbstractPort, virtual: list[Any], forward: tuple[Callable[[Any], Any], ...]
+) -> None:
+    """Refuse virtual ports that forget which part of a Var a RefPort of a concatenation covers."""
+    if not any(isinstance(v, ConcatInput) for v in virtual):
+        return
+    data: Any = np.zeros(port.shape)
+    for function in forward:
+        data = function(data)
+    if not isinstance(data, np.ma.MaskedArray):
+        listed = ", ".join(type(v).__name__ for v in virtual)
+        raise CompileError(
+            f"'{port.path}' -> '{target.path}': a virtual port on this way ({listed}) drops the mask of an array. "
+            "Behind a ConcatPort the mask says which part of the Var is written; use array methods, which keep it."
+        )
 
 
 def reorder(

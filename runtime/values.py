@@ -1,6 +1,7 @@
 """Values of Vars: how they are read from a model, assigned, and put on the wire.
 
-A model may hold an array, a number, a string, None or a sparse matrix. Arrays travel as one raw buffer
+A model may hold an array, a number, a string, None or a sparse matrix. What a RefPort behind a concatenated
+port writes is a masked array: masked elements are left alone. Arrays travel as one raw buffer
 in their own memory order; nothing is ever sent element by element.
 """
 
@@ -48,7 +49,7 @@ def as_array(model: Any, var: VarSpec) -> Any:
 
 
 def assign(model: Any, var: VarSpec, value: Any) -> None:
-    """Set a Var in place, cast as by numpy assignment.
+    """Set a Var in place, cast as by numpy assignment; masked elements keep their value.
 
     Raises
     ------
@@ -71,11 +72,16 @@ def assign(model: Any, var: VarSpec, value: Any) -> None:
         raise DtypeError(f"{where} holds numbers, not {array.dtype}: {value!r}.")
     if array.shape != var.shape and array.size != 1:
         raise ShapeError(f"{where} has shape {var.shape}; the value given has shape {array.shape}.")
+    mask = np.ma.getmask(value)
     if isinstance(present, np.ndarray):
-        present[...] = (
-            array if array.shape == present.shape or array.size == 1 else array.reshape(present.shape)
-        )
-    else:
+        fitting = array.shape if array.shape == present.shape or array.size == 1 else present.shape
+        if mask is np.ma.nomask:
+            present[...] = array.reshape(fitting)
+        else:
+            present[...] = np.where(
+                mask.reshape(fitting), present, array.reshape(fitting).astype(present.dtype)
+            )
+    elif not mask:
         number = array.reshape(-1)[0]
         kind = var.type_class if var.type_class in (int, float, bool) else type(present)
         setattr(model, var.name, kind(number))
@@ -109,6 +115,9 @@ def encode(value: Any) -> tuple[Header, list[Any]]:
         csr = value.tocsr()
         parts = [encode(a) for a in (csr.data, csr.indices, csr.indptr)]
         return ["csr", list(csr.shape), [h for h, _ in parts]], [b for _, bs in parts for b in bs]
+    if isinstance(value, np.ma.MaskedArray):
+        parts = [encode(a) for a in (value.data, np.ma.getmaskarray(value))]
+        return ["masked", [h for h, _ in parts]], [b for _, bs in parts for b in bs]
     array = np.asarray(value)
     fortran = array.flags.f_contiguous and not array.flags.c_contiguous
     flat = array.T if fortran else np.ascontiguousarray(array)
@@ -137,6 +146,11 @@ def decode(header: Any, buffers: list[Any]) -> Any:
             matrix = csr_matrix(tuple(parts), shape=tuple(header[1]))
             matrix.check_format(full_check=True)  # SciPy's compiled code trusts the indices
             return matrix
+        if kind == "masked":
+            data, mask = (decode(h, [b]) for h, b in zip(header[1], buffers, strict=True))
+            if mask.dtype != bool or mask.shape != data.shape:
+                raise ValueError("a mask that does not fit")
+            return np.ma.MaskedArray(data, mask)
         if kind != "array":
             raise ValueError(f"unknown kind {kind!r}")
         dtype, shape, fortran = np.dtype(header[1]), tuple(header[2]), header[3]
