@@ -43,7 +43,8 @@ def run(tag, **spread):
 @pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
 def test_joined_ports_give_the_same_bits_in_every_partitioning(tag):
     inline = run(tag, launcher="inline")
-    assert all(np.abs(value).sum() > 0 for value in inline)
+    assert inline[0].any(axis=1).all(), "something arrives in both parts"
+    assert all(seen.any() for seen in inline[-2:])
     for partitions in (1, 2, 3):
         for sync in ("lockstep", "elastic"):
             spread = run(tag, partitions=partitions, sync=sync)
