@@ -142,8 +142,17 @@ def decode(header: Any, buffers: list[Any]) -> Any:
         if kind == "csr":
             from scipy.sparse import csr_matrix
 
-            parts = [decode(h, [b]) for h, b in zip(header[2], buffers, strict=True)]
-            matrix = csr_matrix(tuple(parts), shape=tuple(header[1]))
+            shape, headers = header[1], header[2]
+            if len(headers) != 3 or any(
+                h[0] != "array" for h in headers
+            ):  # SciPy takes other things for shapes
+                raise ValueError("three arrays expected")
+            if len(shape) != 2 or any(type(n) is not int or n < 0 for n in shape):
+                raise ValueError(f"shape {shape}")
+            parts = [decode(h, [b]) for h, b in zip(headers, buffers, strict=True)]
+            if any(part.ndim != 1 for part in parts) or len(parts[2]) != shape[0] + 1:
+                raise ValueError(f"arrays that are no matrix of shape {shape}")
+            matrix = csr_matrix(tuple(parts), shape=tuple(shape))
             matrix.check_format(full_check=True)  # SciPy's compiled code trusts the indices
             return matrix
         if kind == "masked":
@@ -162,6 +171,8 @@ def decode(header: Any, buffers: list[Any]) -> Any:
         if len(buffer) != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"{len(buffer)} bytes for shape {shape} of {dtype}")
         flat = np.frombuffer(buffer, dtype)
+        if dtype.kind == "b" and (flat.view(np.uint8) > 1).any():
+            raise ValueError("booleans that are neither True nor False")
         if not flat.flags.aligned:  # a small message inside a receive buffer
             flat = flat.copy()
         return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)

@@ -66,11 +66,12 @@ def decode_mark(frame: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class ChannelFormat:
-    """What a receiver knows of a channel beforehand."""
+    """What a receiver knows of a channel beforehand; `capacity` bounds the messages under way."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     sparse: bool = False
+    capacity: int = 1 << 62
 
     @property
     def size(self) -> int:
@@ -98,6 +99,12 @@ def encode_array(array: np.ndarray[Any, Any]) -> tuple[int, Any]:
     return DENSE, array.reshape(-1).view(_UNSIGNED[1]).data
 
 
+def _check_booleans(array: np.ndarray[Any, Any]) -> None:
+    """Refuse booleans that are neither True nor False: NumPy computes nonsense with them."""
+    if array.dtype.kind == "b" and (array.view(_UNSIGNED[1]) > 1).any():
+        raise RemoteProtocolError("booleans that are neither True nor False")
+
+
 def decode_array(encoding: int, buffer: Any, form: ChannelFormat) -> np.ndarray[Any, Any]:
     """Return a new array.
 
@@ -113,6 +120,7 @@ def decode_array(encoding: int, buffer: Any, form: ChannelFormat) -> np.ndarray[
                 f"{len(buffer)} bytes for an array of shape {form.shape} and {form.dtype}"
             )
         array: np.ndarray[Any, Any] = np.frombuffer(buffer, form.dtype).reshape(form.shape).copy()
+        _check_booleans(array)
         return array
     flat = np.zeros(size, form.dtype)
     if encoding == INDEX:
@@ -155,6 +163,7 @@ def decode_sparse(encoding: int, buffer: Any, form: ChannelFormat) -> SparseMess
     if rest or count > form.size:
         raise RemoteProtocolError(f"{len(buffer)} bytes are no list of elements out of {form.size}")
     data = np.frombuffer(buffer, form.dtype, count).copy()
+    _check_booleans(data)
     indices = np.frombuffer(buffer, index, count, count * form.dtype.itemsize)
     if not packed and count and int(indices.max()) >= form.size:
         raise RemoteProtocolError(f"index {int(indices.max())} in a port of {form.size} elements")
@@ -208,6 +217,7 @@ def decode_batch(frames: list[Any], formats: dict[int, ChannelFormat]) -> Batch:
         shared, own = memoryview(frames[1]), iter(frames[2:])
         position = 0
         messages: list[tuple[int, Payload]] = []
+        of_channel: dict[int, int] = {}
         for channel, encoding, size in entries:
             if type(size) is not int or size < 0:
                 raise RemoteProtocolError(f"a payload of {size!r} bytes")
@@ -221,6 +231,9 @@ def decode_batch(frames: list[Any], formats: dict[int, ChannelFormat]) -> Batch:
                 if len(buffer) != size:
                     raise RemoteProtocolError("the payload is shorter than announced")
             form = formats[channel]
+            count = of_channel[channel] = of_channel.get(channel, 0) + 1
+            if count > form.capacity:  # a few bytes may announce an array of any size, but not many of them
+                raise RemoteProtocolError(f"partition {sender} overran channel {channel}")
             decode = decode_sparse if form.sparse else decode_array
             messages.append((channel, decode(encoding, buffer, form)))
         if position != len(shared) or next(own, None) is not None:

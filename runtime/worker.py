@@ -259,7 +259,7 @@ class Worker:
             self._scheduler, peer, channel.id, source, destination, channel.capacity, channel.shape, dtype
         )
         self._inboxes[channel.id] = inbox
-        self._formats[channel.id] = ChannelFormat(channel.shape, dtype, channel.sparse)
+        self._formats[channel.id] = ChannelFormat(channel.shape, dtype, channel.sparse, channel.capacity)
         return inbox
 
     # --- executing --------------------------------------------------------------------------------
