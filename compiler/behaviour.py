@@ -13,12 +13,13 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from lahar.processes.model import PyAsyncProcessModel
+from lahar.processes.model import PyAsyncProcessModel, PyLoihiProcessModel
 
 from .safety import codes
 
 _OPERATIONS = frozenset({"recv", "peek", "probe", "send", "send_packed", "read", "write", "wait"})
 _DYNAMIC = frozenset({"py_ports", "getattr", "__dict__", "vars", "__getattribute__"})
+_BASES = (PyAsyncProcessModel, PyLoihiProcessModel)
 MANAGEMENT = ("run_pre_mgmt", "run_post_mgmt")
 _known: WeakKeyDictionary[type, Behaviour] = WeakKeyDictionary()
 
@@ -45,6 +46,20 @@ class Behaviour:
     ----------
     model : type
         A Python model.
+
+    Attributes
+    ----------
+    asynchronous : bool
+    handler : str
+        The method in which the model sends and receives: ``run_spk`` or ``run_async``.
+    uses : dict of str to tuple of Use
+        By handler.
+    has_handler : bool
+        `handler` is defined at all.
+    converted : bool
+        It is defined by a class that makes one kind of model out of another, so its code says nothing.
+    of_the_library : bool
+        It is one of Lahar's own, perhaps with other methods changed by the user.
     """
 
     def __init__(self, model: type) -> None:
@@ -56,13 +71,16 @@ class Behaviour:
             for name in ("run_async", "run_spk", "run_pre_mgmt", "run_lrn", "run_post_mgmt")
         }
         owner = _definer(model, self.handler)
-        self.own_handler = owner is not None and not _is_framework(owner)
-        self.of_the_library = owner is not None and owner.__module__.startswith("lahar.processes.")
+        self.has_handler = owner not in (None, *_BASES)
+        self.converted = self.has_handler and _is_framework(owner)
+        self.of_the_library = (
+            self.has_handler and not self.converted and owner.__module__.startswith("lahar.processes.")
+        )
         self._code = _code(vars(owner)[self.handler]) if owner is not None else None
 
     def mentions(self, port: str) -> bool:
         """Whether the code may use a port: it names it, or reaches its ports in other ways."""
-        return port in self._names or bool(self._names & _DYNAMIC)
+        return self.converted or port in self._names or bool(self._names & _DYNAMIC)
 
     def names(self, *names: str) -> bool:
         """Whether the code uses one of these names."""
@@ -102,8 +120,8 @@ class Behaviour:
         return any(i.argval not in ends for i in _jumps_back(self._code))
 
 
-def _is_framework(cls: type) -> bool:
-    return cls is object or cls.__module__.startswith("lahar.processes.model.")
+def _is_framework(cls: type | None) -> bool:
+    return cls is None or cls is object or cls.__module__.startswith("lahar.processes.model.")
 
 
 def _names(model: type) -> frozenset[str]:

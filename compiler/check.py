@@ -392,9 +392,9 @@ def _cut_writes(net: _Net, ref: ReferenceSpec, where: str) -> Iterator[Finding]:
 
 def _asynchronous(net: _Net) -> Iterator[Finding]:
     for k, (spec, does) in enumerate(zip(net.specs, net.does, strict=True)):
-        if not does.asynchronous:
+        if not does.asynchronous or does.converted:
             continue
-        if not does.own_handler:
+        if not does.has_handler:
             yield Finding(
                 "L504",
                 ERROR,

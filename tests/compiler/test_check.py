@@ -488,3 +488,26 @@ def test_an_asynchronous_model_without_run_async_is_an_error():
     (finding,) = found(asynchronous("a"), "L504")
     assert finding.severity == "error"
     assert "AModel is asynchronous and does not define run_async()" in finding.message
+
+
+def test_models_made_out_of_others_are_no_doubt():
+    """As by a class of Lahar whose `run_async` calls the phases of a wrapped model."""
+
+    def run_async(self):
+        while self.counts():
+            self.wrapped.run_spk()
+
+    base = type(
+        "Converted", (PyAsyncProcessModel,), {"run_async": run_async, "__module__": "lahar.processes.model.x"}
+    )
+    ports = {n: t for n, t in vars(CellModel).items() if isinstance(t, LavaPyType)}
+    a, b = (cell(name, base, AsyncProtocol, **ports) for name in "ab")
+    a.o.connect(b.i)
+    assert found(a) == []
+
+
+def test_a_model_without_a_handler_uses_no_port():
+    ports = {n: t for n, t in vars(CellModel).items() if isinstance(t, LavaPyType)}
+    a, b = (cell(name, PyLoihiProcessModel, **ports) for name in "ab")
+    a.o.connect(b.i)
+    assert [f.code for f in found(a, "L203", "L204")] == ["L204", "L203"]
