@@ -68,7 +68,8 @@ class IndexMap:
             numbers = transform(numbers)
         moved = np.asarray(numbers).reshape(-1)
         where = np.flatnonzero(moved)  # a concatenation leaves zeros where other inputs are
-        if sorted(moved[where].tolist()) != list(range(1, math.prod(shape) + 1)):
+        every = np.arange(1, math.prod(shape) + 1)
+        if moved.dtype.kind not in "iu" or not np.array_equal(np.sort(moved[where]), every):
             raise PortError("these virtual ports do more than moving elements; sparse messages cannot pass.")
         self.table = np.empty(where.size, INDEX)
         self.table[moved[where] - 1] = where

@@ -216,7 +216,8 @@ def test_positions_follow_the_elements(first, second, where):
 
 
 @pytest.mark.parametrize(
-    "transform", [lambda x: 2 * x, lambda x: x[:-1], lambda x: np.concatenate([x, x]), np.zeros_like]
+    "transform",
+    [lambda x: 2 * x, lambda x: x[:-1], lambda x: np.concatenate([x, x]), np.zeros_like, lambda x: x * 1.0],
 )
 def test_transforms_that_do_more_than_moving_are_refused(transform):
     with pytest.raises(PortError, match="more than moving elements"):
