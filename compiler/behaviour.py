@@ -193,6 +193,8 @@ def _attributes(code: types.CodeType) -> Iterator[tuple[str, str]]:
             yield before, instruction.argval
             before = instruction.argval
             continue
+        if instruction.opname == "EXTENDED_ARG":
+            continue
         before = ""
         if isinstance(instruction.argval, types.CodeType):
             yield from _attributes(instruction.argval)
