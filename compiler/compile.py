@@ -11,19 +11,21 @@ import numpy as np
 
 from lahar.processes.errors import (
     ArgumentTypeError,
+    CompileError,
     LaharWarning,
     ValidationError,
 )
 from lahar.processes.process import AbstractProcess
 
 from .assignment import assign
+from .check import ERROR, WARNING, Finding, findings
 from .connections import find_channels, find_pipes, find_references, reorder
 from .domains import find_domains
-from .graph import connected_processes, flatten
+from .graph import Network, connected_processes, flatten
 from .matching import process_spec
 from .models import select_model
 from .ordering import dataflow_order, lookahead, management_order
-from .plan import ChannelSpec, Plan, ProcessSpec
+from .plan import ChannelSpec, PipeSpec, Plan, ProcessSpec, ReferenceSpec
 from .run_configs import RunConfig
 from .safety import elastic_hazards
 
@@ -64,7 +66,7 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
     Raises
     ------
     NoProcessModelFound, CompileError
-        Models and Processes do not fit.
+        Models and Processes do not fit, or `check` finds a certain mistake.
     ShapeError, DtypeError
         Initial values or connected dtypes do not fit.
     PlacementError
@@ -77,15 +79,10 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
             f"run_cfg must be a run configuration such as Loihi2SimCfg(), not {run_cfg!r}."
         )
     capacity = _capacity(compile_config or {})
-    network = flatten(connected_processes(process), lambda p: select_model(p, run_cfg))
-    index = {id(leaf): k for k, (leaf, _) in enumerate(network.leaves)}
-    specs = [process_spec(leaf, model) for leaf, model in network.leaves]
-    channels = find_channels(network, specs, index, capacity)
-    references = find_references(network, index)
-    pipes = find_pipes(network, specs, len(channels))
+    network, specs, channels, references, pipes = describe(process, run_cfg, capacity)
+    _report(findings(specs, channels, references, pipes))
     domains, domain = find_domains(run_cfg.custom_sync_domains, network, specs, channels, references)
 
-    _log_unconnected(specs, channels)
     order = dataflow_order(
         len(specs), [(c.source[0], c.destination[0]) for c in channels], [s.model.min_delay for s in specs]
     )
@@ -139,6 +136,18 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
     return plan
 
 
+def describe(
+    process: AbstractProcess, run_cfg: RunConfig, capacity: int = DEFAULT_CAPACITY
+) -> tuple[Network, list[ProcessSpec], list[ChannelSpec], list[ReferenceSpec], list[PipeSpec]]:
+    """Return the flattened network of a Process and what is in it, before anything is ordered or placed."""
+    network = flatten(connected_processes(process), lambda p: select_model(p, run_cfg))
+    index = {id(leaf): k for k, (leaf, _) in enumerate(network.leaves)}
+    specs = [process_spec(leaf, model) for leaf, model in network.leaves]
+    channels = find_channels(network, specs, index, capacity)
+    pipes = find_pipes(network, specs, len(channels))
+    return network, specs, channels, find_references(network, index), pipes
+
+
 def network_processes(process: AbstractProcess) -> list[AbstractProcess]:
     """Return every Process of a compiled network, hierarchical ones and their parts included."""
     found: list[AbstractProcess] = []
@@ -152,13 +161,16 @@ def network_processes(process: AbstractProcess) -> list[AbstractProcess]:
     return found
 
 
-def _log_unconnected(specs: list[ProcessSpec], channels: list[ChannelSpec]) -> None:
-    """Say which in-ports nobody feeds; that is legal, and often a forgotten connect()."""
-    fed = {c.destination for c in channels}
-    for k, spec in enumerate(specs):
-        for port in spec.in_ports:
-            if (k, port.name) not in fed:
-                _log.info("'%s.%s' is not connected: it reads zeros.", spec.name, port.name)
+def _report(found: list[Finding]) -> None:
+    """Raise what is certainly wrong, warn of what is doubtful, log the rest."""
+    errors = [str(finding) for finding in found if finding.severity == ERROR]
+    if errors:
+        raise CompileError("\n".join(errors))
+    for finding in found:
+        if finding.severity == WARNING:
+            warnings.warn(str(finding), LaharWarning, stacklevel=3)
+        else:
+            _log.info("%s", finding)
 
 
 def _capacity(compile_config: Mapping[str, Any]) -> int:

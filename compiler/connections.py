@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lahar.processes.errors import CompileError, DtypeError, LaharWarning
+from lahar.processes.errors import CompileError, DtypeError, LaharWarning, PortError
+from lahar.processes.model.sparse_ports import IndexMap
 from lahar.processes.ports import AbstractPort, InPort, RefPort, VarPort
+from lahar.processes.virtual_ports import ConcatInput
 
 from .graph import Network
 from .plan import ChannelSpec, PipeSpec, PortSpec, ProcessSpec, ReferenceSpec
@@ -46,6 +49,7 @@ def find_channels(
                 source = _leaf_index(start, port, index), start.name
                 sender = next(p for p in specs[source[0]].out_ports if p.name == start.name)
                 _check_dtypes(specs, source, sender, (k, port.name), receiver)
+                _check_kinds(specs, source, sender, (k, port.name), receiver)
                 channels.append(
                     ChannelSpec(
                         id=len(channels),
@@ -54,8 +58,9 @@ def find_channels(
                         shape=sender.shape,
                         dtype=sender.dtype,
                         capacity=capacity,
-                        transforms=tuple(v.get_transform_func_fwd() for v in virtual),
+                        transforms=_transforms(start, port, virtual, sender),
                         delay=specs[source[0]].model.min_delay + specs[k].model.min_delay,
+                        sparse=sender.type_class.sparse,
                     )
                 )
     return channels
@@ -88,6 +93,37 @@ def _check_dtypes(
         )
 
 
+def _check_kinds(
+    specs: list[ProcessSpec],
+    source: tuple[int, str],
+    sender: PortSpec,
+    target: tuple[int, str],
+    receiver: PortSpec,
+) -> None:
+    """Refuse arrays for a port that takes listed elements, and the other way round."""
+    if sender.type_class.sparse != receiver.type_class.sparse:
+        a, b = specs[source[0]], specs[target[0]]
+        names = {True: "listed elements (VEC_SPARSE)", False: "whole arrays (VEC_DENSE)"}
+        raise PortError(
+            f"'{a.name}.{source[1]}' sends {names[sender.type_class.sparse]} (model {a.model.__name__}), but "
+            f"'{b.name}.{target[1]}' takes {names[receiver.type_class.sparse]} (model {b.model.__name__}). Declare "
+            "both ports with the same kind, or put a Process between them that converts."
+        )
+
+
+def _transforms(
+    start: AbstractPort, end: AbstractPort, virtual: list[Any], sender: PortSpec
+) -> tuple[Callable[[Any], Any], ...]:
+    """Return what the receiver does with each message; for sparse messages one table."""
+    functions = tuple(v.get_transform_func_fwd() for v in virtual)
+    if not functions or not sender.type_class.sparse:
+        return functions
+    try:
+        return (IndexMap(functions, sender.shape),)
+    except PortError as error:
+        raise PortError(f"'{start.path}' -> '{end.path}': {error}") from None
+
+
 def find_references(network: Network, index: dict[int, int]) -> list[ReferenceSpec]:
     for process in (*(leaf for leaf, _ in network.leaves), *network.parents):
         for port in process.var_ports:
@@ -109,17 +145,36 @@ def find_references(network: Network, index: dict[int, int]) -> list[ReferenceSp
                         f"'{port.path}' refers to Var '{target.var.path}' of a hierarchical Process that aliases no "
                         "Var of a sub process. Alias it in the SubProcessModel."
                     )
+                forward = tuple(v.get_transform_func_fwd() for v in virtual)
+                _check_masks(port, target, virtual, forward)
                 references.append(
                     ReferenceSpec(
                         id=len(references),
                         port=(k, port.name),
                         owner=index[id(owner)],
                         var=var.name,
-                        forward=tuple(v.get_transform_func_fwd() for v in virtual),
+                        forward=forward,
                         backward=tuple(v.get_transform_func_bwd() for v in reversed(virtual)),
                     )
                 )
     return references
+
+
+def _check_masks(
+    port: AbstractPort, target: AbstractPort, virtual: list[Any], forward: tuple[Callable[[Any], Any], ...]
+) -> None:
+    """Refuse virtual ports that forget which part of a Var a RefPort of a concatenation covers."""
+    if not any(isinstance(v, ConcatInput) for v in virtual):
+        return
+    data: Any = np.zeros(port.shape)
+    for function in forward:
+        data = function(data)
+    if not isinstance(data, np.ma.MaskedArray):
+        listed = ", ".join(type(v).__name__ for v in virtual)
+        raise CompileError(
+            f"'{port.path}' -> '{target.path}': a virtual port on this way ({listed}) drops the mask of an array. "
+            "Behind a ConcatPort the mask says which part of the Var is written; use array methods, which keep it."
+        )
 
 
 def find_pipes(network: Network, specs: list[ProcessSpec], first_id: int) -> list[PipeSpec]:

@@ -33,7 +33,7 @@ def dataflow_order(n: int, edges: list[tuple[int, int]], delays: list[int]) -> l
     order: list[int] = []
     while ready or left:
         if not ready:
-            loop = loop or _strong_components(successors)
+            loop = loop or strong_components(successors)
             # not one that only waits for a loop before it
             inside = [k for k in left if all(loop[w] == loop[k] for w in waiting[k])]
             first = min(inside, key=lambda k: (delays[k] == 0, len(waiting[k]), k))
@@ -49,7 +49,7 @@ def dataflow_order(n: int, edges: list[tuple[int, int]], delays: list[int]) -> l
     return order
 
 
-def _strong_components(successors: list[set[int]]) -> list[int]:
+def strong_components(successors: list[set[int]]) -> list[int]:
     """Return a label per process, the same for processes that are on a common loop.
 
     Kosaraju's algorithm. scipy has one too, but importing it takes ten times as long as compiling a small

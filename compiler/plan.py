@@ -69,6 +69,8 @@ class ChannelSpec:
     delay : int
         Smallest number of time steps between a message and anything the receiving side sends that
         depends on it, counting a delay of the sender too.
+    sparse : bool
+        Messages list (data, indices) of single elements; one transform at most, an IndexMap.
     """
 
     id: int
@@ -79,6 +81,7 @@ class ChannelSpec:
     capacity: int
     transforms: tuple[Callable[[Any], Any], ...]
     delay: int
+    sparse: bool = False
 
 
 @dataclass(frozen=True)

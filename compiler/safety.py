@@ -32,22 +32,23 @@ def names_used(model: type) -> frozenset[str]:
         if cls.__module__ == AbstractPyProcessModel.__module__:
             continue
         for value in vars(cls).values():
-            for code in _codes(value):
+            for code in codes(value):
                 found.update(code.co_names)
                 found.update(c for c in code.co_consts if isinstance(c, str))
     return frozenset(found)
 
 
-def _codes(value: Any) -> Iterator[types.CodeType]:
+def codes(value: Any) -> Iterator[types.CodeType]:
+    """Yield the code of an attribute of a class, and of the functions within it."""
     if isinstance(value, (staticmethod, classmethod)):
         value = value.__func__
     if isinstance(value, property):
         for function in (value.fget, value.fset):
             if function is not None:
-                yield from _codes(function)
+                yield from codes(function)
         return
     if hasattr(value, "__wrapped__"):  # a method behind a decorator
-        yield from _codes(value.__wrapped__)
+        yield from codes(value.__wrapped__)
     code = getattr(value, "__code__", None)
     stack = [code] if isinstance(code, types.CodeType) else []
     while stack:

@@ -202,14 +202,29 @@ class AbstractPort:
         return self._attach(TransposePort.of(self.shape, axes))
 
     def concat_with(self, ports: Any, axis: int) -> ConcatPort:
-        """Concatenation is not offered; raises NotImplementedError.
+        """Return a virtual port that shows this one and `ports`, in this order, joined along `axis`.
 
-        Connect each port to an InPort of its own instead.
+        Parameters
+        ----------
+        ports : AbstractPort or list of AbstractPort
+            Of the same kind, and of the same shape but for `axis`; virtual ports too.
+        axis : int
+            Negative axes count from the end.
+
+        Raises
+        ------
+        PortError, ArgumentTypeError, DuplicateConnectionError, ConcatIndexError, ConcatShapeError
+            The ports cannot be joined; nothing has been connected.
         """
-        raise NotImplementedError(
-            f"'{self.path}'.concat_with() along axis {axis}: concatenated ports are not supported; give the "
-            "receiving Process one InPort per source."
-        )
+        from .virtual_ports import ConcatPort
+
+        others = to_list(ports)
+        if not others:
+            raise ArgumentTypeError(f"'{self.path}'.concat_with(): an empty list of ports.")
+        virtual = ConcatPort([self, *others], axis)
+        for port in (self, *others):
+            port._attach(virtual)
+        return virtual
 
     def _attach(self, virtual: Any) -> Any:
         self._connect_forward([virtual], AbstractPort, assert_same_shape=False)
@@ -411,13 +426,16 @@ def _paths(port: AbstractPort, direction: str) -> Iterator[tuple[AbstractPort, l
         """Neighbours, without virtual ports that lead nowhere."""
         return [n for n in getattr(port, direction) if not isinstance(n, AbstractVirtualPort) or next_to(n)]
 
-    stack: list[tuple[AbstractPort, list[Any]]] = [(n, []) for n in reversed(next_to(port))]
+    forward = direction == "out_connections"
+    stack: list[tuple[AbstractPort, AbstractPort, list[Any]]] = []
+    stack += [(port, n, []) for n in reversed(next_to(port))]
     while stack:
-        current, virtual = stack.pop()
-        if isinstance(current, AbstractVirtualPort):
-            virtual = [*virtual, current]
+        before, current, virtual = stack.pop()
         further = next_to(current)
-        if further:
-            stack.extend((neighbour, virtual) for neighbour in reversed(further))
-        else:
+        if not further:
             yield current, virtual
+        for neighbour in reversed(further):
+            passed = virtual
+            if isinstance(current, AbstractVirtualPort):
+                passed = [*virtual, current.seen_from(before if forward else neighbour)]
+            stack.append((current, neighbour, passed))

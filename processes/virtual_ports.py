@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
+import operator
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentTypeError, PortError, ReshapeError, TransposeIndexError, TransposeShapeError
+from .errors import (
+    ArgumentTypeError,
+    ConcatIndexError,
+    ConcatShapeError,
+    DuplicateConnectionError,
+    PortError,
+    ReshapeError,
+    TransposeIndexError,
+    TransposeShapeError,
+)
 from .ports import AbstractPort, AbstractRVPort, InPort, OutPort, RefPort, VarPort, to_list
 
 _TARGETS: dict[type, tuple[type, ...]] = {
@@ -37,6 +48,10 @@ class AbstractVirtualPort(AbstractPort):
             port = port.in_connections[0]
         return port
 
+    def seen_from(self, neighbour: AbstractPort) -> AbstractVirtualPort:  # noqa: ARG002
+        """Return what a path that comes from `neighbour` passes here."""
+        return self
+
     @property
     def process(self) -> Any:  # type: ignore[override]
         """Process of the real port that this one stands behind."""
@@ -61,8 +76,9 @@ class AbstractVirtualPort(AbstractPort):
         if kinds is None:
             raise PortError(f"{self.path} stands behind no real port.")
         self._check(ports, kinds, "connect")
-        if isinstance(root, AbstractRVPort):
-            root._check_single(ports)
+        for each in _roots(self):
+            if isinstance(each, AbstractRVPort):
+                each._check_single(ports)
         self._connect_forward(ports, AbstractPort, connection_configs, assert_same_shape=False)
 
     @abstractmethod
@@ -122,13 +138,130 @@ class TransposePort(AbstractVirtualPort):
 
 
 class ConcatPort(AbstractVirtualPort):
-    """Concatenation of ports; named by the interface, refused by `AbstractPort.concat_with`."""
+    """Shows several ports as one, joined along an axis in the order given.
+
+    Nothing waits for the parts to come together: each path through a ConcatPort places its message in an
+    array of the full shape that is neutral elsewhere (-0.0, 0 or False), and the InPort adds what it
+    receives, as always. A RefPort reads its part of the Var and writes that part only.
+
+    Parameters
+    ----------
+    ports : list of AbstractPort
+        Two or more different ports of one kind (real or virtual), of equal shape but for `axis`.
+    axis : int
+        Negative axes count from the end.
+
+    Raises
+    ------
+    PortError, ArgumentTypeError
+        No ports, or of different kinds; `axis` is no integer.
+    DuplicateConnectionError
+        A port is given twice.
+    ConcatIndexError, ConcatShapeError
+        There is no such axis, or other axes differ.
+    """
+
+    def __init__(self, ports: Sequence[AbstractPort], axis: int) -> None:
+        kinds = [_kind(port) for port in ports]
+        for port, kind in zip(ports, kinds, strict=True):
+            if kind is not kinds[0]:
+                raise PortError(
+                    f"concat_with() joins ports of one kind; '{ports[0].path}' is of kind {kinds[0].__name__}, "
+                    f"'{port.path}' of kind {kind.__name__}."
+                )
+        for k, port in enumerate(ports):
+            if any(port is other for other in ports[:k]):
+                raise DuplicateConnectionError(f"concat_with(): '{port.path}' is given twice.")
+        if issubclass(kinds[0], AbstractRVPort):
+            _check_distinct([root for port in ports for root in _roots(port)])
+        if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+            raise ArgumentTypeError(
+                f"'{ports[0].path}'.concat_with(): axis must be an integer, not {axis!r}."
+            )
+        first = ports[0].shape
+        if not -len(first) <= axis < len(first):
+            raise ConcatIndexError(first, axis)
+        self.axis = operator.index(axis) % len(first)
+        shapes = [port.shape for port in ports]
+        if len({(len(s), s[: self.axis], s[self.axis + 1 :]) for s in shapes}) > 1:
+            raise ConcatShapeError(shapes, self.axis)
+        lengths = [shape[self.axis] for shape in shapes]
+        super().__init__((*first[: self.axis], sum(lengths), *first[self.axis + 1 :]))
+        self._starts = list(accumulate(lengths, initial=0))
 
     def get_transform_func_fwd(self) -> Callable[[Any], Any]:
-        raise NotImplementedError("Concatenated ports are not supported.")
+        """Return the function that joins a list of arrays, one per port."""
+        return partial(np.concatenate, axis=self.axis)
 
     def get_transform_func_bwd(self) -> Callable[[Any], Any]:
-        raise NotImplementedError("Concatenated ports are not supported.")
+        """Return the function that cuts an array into a list of arrays, one per port."""
+        return partial(np.split, indices_or_sections=self._starts[1:-1], axis=self.axis)
+
+    def seen_from(self, neighbour: AbstractPort) -> ConcatInput:
+        k = next(k for k, port in enumerate(self.in_connections) if port is neighbour)
+        part = slice(self._starts[k], self._starts[k + 1])
+        return ConcatInput(self, (*(slice(None),) * self.axis, part), neighbour)
+
+
+class ConcatInput(AbstractVirtualPort):
+    """One of the ways through a ConcatPort, as part of a path."""
+
+    def __init__(self, whole: ConcatPort, part: tuple[slice, ...], neighbour: AbstractPort) -> None:
+        super().__init__(whole.shape)
+        self._part = part
+        self._place = _place_masked if issubclass(_kind(neighbour), AbstractRVPort) else _place
+        self.in_connections = [neighbour]
+
+    def get_transform_func_fwd(self) -> Callable[[Any], Any]:
+        return partial(self._place, shape=self.shape, part=self._part)
+
+    def get_transform_func_bwd(self) -> Callable[[Any], Any]:
+        return partial(_cut, part=self._part)
+
+
+def _roots(port: AbstractPort) -> list[AbstractPort]:
+    """Return the real ports that a port stands behind: several behind a concatenation."""
+    if not isinstance(port, AbstractVirtualPort):
+        return [port]
+    return [root for before in port.in_connections for root in _roots(before)]
+
+
+def _check_distinct(roots: list[AbstractPort]) -> None:
+    """Refuse two ways from one RefPort into one concatenation: it reaches one part of one Var."""
+    for k, root in enumerate(roots):
+        if root in roots[:k]:
+            raise DuplicateConnectionError(f"concat_with(): '{root.path}' is given twice.")
+
+
+def _kind(port: Any) -> type:
+    """Return the class of the real port that a port stands behind."""
+    root = port.root if isinstance(port, AbstractVirtualPort) else port
+    kind = next((kind for kind in _TARGETS if isinstance(root, kind)), None)
+    if kind is None:
+        what = port.path if isinstance(port, AbstractPort) else repr(port)
+        raise PortError(f"concat_with() joins ports of Processes, not {what}.")
+    return kind
+
+
+def _place(x: Any, shape: tuple[int, ...], part: tuple[slice, ...]) -> Any:
+    """Return `x` as part of an array that leaves any number as it is when added to it."""
+    whole = np.full(shape, -0.0 if x.dtype.kind in "fc" else 0, x.dtype)
+    if x.dtype.kind == "c":
+        whole.imag = -0.0
+    whole[part] = x
+    return whole
+
+
+def _place_masked(x: Any, shape: tuple[int, ...], part: tuple[slice, ...]) -> Any:
+    """Return `x` as part of an array that is masked elsewhere: what is masked is not written."""
+    x = np.ma.asarray(x)
+    whole = np.ma.masked_all(shape, x.dtype)
+    whole[part] = x
+    return whole
+
+
+def _cut(x: Any, part: tuple[slice, ...]) -> Any:
+    return x[part]
 
 
 def _reshape(x: Any, shape: tuple[int, ...]) -> Any:

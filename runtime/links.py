@@ -59,7 +59,7 @@ class WorkerLinks:
             self._scheduler, peer, channel.id, source, destination, channel.capacity, channel.shape, dtype
         )
         self.inboxes[channel.id] = inbox
-        self._formats[channel.id] = ChannelFormat(channel.shape, dtype)
+        self._formats[channel.id] = ChannelFormat(channel.shape, dtype, channel.sparse, channel.capacity)
         return inbox
 
     def make_pipe_inbox(self, pipe: PipeSpec, name: str) -> PipeInbox:
@@ -68,7 +68,7 @@ class WorkerLinks:
             self._scheduler, self._peers[HOST_NUMBER], pipe.id, HOST, name, pipe.capacity, pipe.shape, dtype
         )
         self.inboxes[pipe.id] = inbox
-        self._formats[pipe.id] = ChannelFormat(pipe.shape, dtype)
+        self._formats[pipe.id] = ChannelFormat(pipe.shape, dtype, capacity=pipe.capacity)
         return inbox
 
     def make_pipe_outbox(self, pipe: PipeSpec, name: str) -> PipeOutbox:

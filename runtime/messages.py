@@ -257,8 +257,19 @@ _TYPES = {
     "list[list[int]]": list,
     "list[list[Any]]": list,
 }
-_FIELDS: dict[str, list[tuple[str, type]]] = {
-    name: [(f.name, _TYPES[str(f.type)]) for f in dataclasses.fields(cls) if f.name != "buffers"]
+# Of lists: the type of each element, and of each element of an element.
+_ELEMENTS: dict[str, tuple[type, ...]] = {
+    "list[int]": (int,),
+    "list[str]": (str,),
+    "list[list[int]]": (list, int),
+    "list[list[Any]]": (list,),
+}
+_FIELDS: dict[str, list[tuple[str, tuple[type, ...]]]] = {
+    name: [
+        (f.name, (_TYPES[str(f.type)], *_ELEMENTS.get(str(f.type), ())))
+        for f in dataclasses.fields(cls)
+        if f.name != "buffers"
+    ]
     for name, cls in KINDS.items()
 }
 _HAS_BUFFERS = {n for n, c in KINDS.items() if any(f.name == "buffers" for f in dataclasses.fields(c))}
@@ -289,8 +300,8 @@ def decode(frames: list[Any]) -> Message:
         fields = _FIELDS[name]
         if len(values) != len(fields) or (len(frames) > 1 and name not in _HAS_BUFFERS):
             raise ValueError(f"wrong number of fields in {name}")
-        for (field, kind), value in zip(fields, values, strict=True):
-            if type(value) is not kind:
+        for (field, kinds), value in zip(fields, values, strict=True):
+            if not _fits(value, kinds):
                 raise ValueError(f"{name}.{field} is {value!r}")
         arguments = dict(zip((field for field, _ in fields), values, strict=True))
         if name in _HAS_BUFFERS:
@@ -300,3 +311,10 @@ def decode(frames: list[Any]) -> Message:
         raise
     except Exception as error:  # msgpack raises many kinds
         raise RemoteProtocolError(f"not a control message: {error}") from error
+
+
+def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a value has the first type, its elements the second, and so on."""
+    if type(value) is not kinds[0]:
+        return False
+    return len(kinds) == 1 or (isinstance(value, list) and all(_fits(v, kinds[1:]) for v in value))

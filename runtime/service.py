@@ -118,7 +118,9 @@ class Service:
         self._deadline: float | None = None
         self._settling: list[Future[None]] = []  # whoever waits until a failure has been gathered
         self._stopped: dict[int, tuple[float, int]] = {}  # deadline and signal of workers that are stopped
-        self._pipe_formats = {p.id: ChannelFormat(p.shape, np.dtype(p.dtype)) for p in plan.pipes}
+        self._pipe_formats = {
+            p.id: ChannelFormat(p.shape, np.dtype(p.dtype), capacity=p.capacity) for p in plan.pipes
+        }
         self._pipe_worker = {p.id: plan.partition[p.process] for p in plan.pipes}
 
     # --- what arrives -------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from lahar.processes.errors import RemoteProtocolError
 
 CONTROL, DATA, MARK, HOST, REFERENCE = 1, 2, 3, 4, 5
 HOST_NUMBER = 0xFFFF  # the host as a sender of DATA
+_KINDS = (CONTROL, DATA, MARK, HOST, REFERENCE)
 SECRET_BYTES = 8
 _SEAL_BYTES = 3 + SECRET_BYTES
 
@@ -44,9 +45,11 @@ def unseal(frames: list[bytes], secret: bytes) -> tuple[int, int]:
     RemoteProtocolError
         The message does not belong to this network.
     """
-    first = frames[0]
+    first = frames[0] if frames else b""
     if len(first) < _SEAL_BYTES or first[3:_SEAL_BYTES] != secret:
         raise RemoteProtocolError("a message without the seal of this network")
+    if first[0] not in _KINDS:
+        raise RemoteProtocolError(f"a message of unknown kind {first[0]}")
     frames[0] = first[_SEAL_BYTES:]
     return first[0], first[1] << 8 | first[2]
 

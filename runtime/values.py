@@ -1,6 +1,7 @@
 """Values of Vars: how they are read from a model, assigned, and put on the wire.
 
-A model may hold an array, a number, a string, None or a sparse matrix. Arrays travel as one raw buffer
+A model may hold an array, a number, a string, None or a sparse matrix. What a RefPort behind a concatenated
+port writes is a masked array: masked elements are left alone. Arrays travel as one raw buffer
 in their own memory order; nothing is ever sent element by element.
 """
 
@@ -52,7 +53,7 @@ def as_array(model: Any, var: VarSpec) -> Any:
 
 
 def assign(model: Any, var: VarSpec, value: Any) -> None:
-    """Set a Var in place, cast as by numpy assignment.
+    """Set a Var in place, cast as by numpy assignment; masked elements keep their value.
 
     A sparse Var takes a sparse matrix with exactly the entries of its initial value, of which any may be zero;
     the model keeps the dtype that its matrix has.
@@ -81,11 +82,16 @@ def assign(model: Any, var: VarSpec, value: Any) -> None:
         raise DtypeError(f"{where} holds numbers, not {array.dtype}: {value!r}.")
     if array.shape != var.shape and array.size != 1:
         raise ShapeError(f"{where} has shape {var.shape}; the value given has shape {array.shape}.")
+    mask = np.ma.getmask(value)
     if isinstance(present, np.ndarray):
-        present[...] = (
-            array if array.shape == present.shape or array.size == 1 else array.reshape(present.shape)
-        )
-    else:
+        fitting = array.shape if array.shape == present.shape or array.size == 1 else present.shape
+        if mask is np.ma.nomask:
+            present[...] = array.reshape(fitting)
+        else:
+            present[...] = np.where(
+                mask.reshape(fitting), present, array.reshape(fitting).astype(present.dtype)
+            )
+    elif not mask:
         number = array.reshape(-1)[0]
         kind = var.type_class if var.type_class in (int, float, bool) else type(present)
         setattr(model, var.name, kind(number))
@@ -146,6 +152,9 @@ def encode(value: Any) -> tuple[Header, list[Any]]:
         csr = value.tocsr()
         parts = [encode(a) for a in (csr.data, csr.indices, csr.indptr)]
         return ["csr", list(csr.shape), [h for h, _ in parts]], [b for _, bs in parts for b in bs]
+    if isinstance(value, np.ma.MaskedArray):
+        parts = [encode(a) for a in (value.data, np.ma.getmaskarray(value))]
+        return ["masked", [h for h, _ in parts]], [b for _, bs in parts for b in bs]
     array = np.asarray(value)
     fortran = array.flags.f_contiguous and not array.flags.c_contiguous
     flat = array.T if fortran else np.ascontiguousarray(array)
@@ -170,10 +179,24 @@ def decode(header: Any, buffers: list[Any]) -> Any:
         if kind == "csr":
             from scipy.sparse import csr_matrix
 
-            parts = [decode(h, [b]) for h, b in zip(header[2], buffers, strict=True)]
-            matrix = csr_matrix(tuple(parts), shape=tuple(header[1]))
+            shape, headers = header[1], header[2]
+            if len(headers) != 3 or any(
+                h[0] != "array" for h in headers
+            ):  # SciPy takes other things for shapes
+                raise ValueError("three arrays expected")
+            if len(shape) != 2 or any(type(n) is not int or n < 0 for n in shape):
+                raise ValueError(f"shape {shape}")
+            parts = [decode(h, [b]) for h, b in zip(headers, buffers, strict=True)]
+            if any(part.ndim != 1 for part in parts) or len(parts[2]) != shape[0] + 1:
+                raise ValueError(f"arrays that are no matrix of shape {shape}")
+            matrix = csr_matrix(tuple(parts), shape=tuple(shape))
             matrix.check_format(full_check=True)  # SciPy's compiled code trusts the indices
             return matrix
+        if kind == "masked":
+            data, mask = (decode(h, [b]) for h, b in zip(header[1], buffers, strict=True))
+            if mask.dtype != bool or mask.shape != data.shape:
+                raise ValueError("a mask that does not fit")
+            return np.ma.MaskedArray(data, mask)
         if kind != "array":
             raise ValueError(f"unknown kind {kind!r}")
         dtype, shape, fortran = np.dtype(header[1]), tuple(header[2]), header[3]
@@ -185,6 +208,8 @@ def decode(header: Any, buffers: list[Any]) -> Any:
         if len(buffer) != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"{len(buffer)} bytes for shape {shape} of {dtype}")
         flat = np.frombuffer(buffer, dtype)
+        if dtype.kind == "b" and (flat.view(np.uint8) > 1).any():
+            raise ValueError("booleans that are neither True nor False")
         if not flat.flags.aligned:  # a small message inside a receive buffer
             flat = flat.copy()
         return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)

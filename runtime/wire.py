@@ -9,21 +9,27 @@ An array travels in the smallest of three encodings, chosen for each message: DE
 (positions of the elements that are 1, all others 0) or BITMAP (one bit for each element). Only exact
 bit patterns count: a -0.0 or a payload other than 1 travels as DENSE, so that results have the same bits
 however the network is partitioned.
+
+On a channel between sparse ports every message is SPARSE (the data, then the positions in the smallest
+unsigned integers that hold any position of the port) or PACKED (the data, then int32 words). Their number
+follows from the size of the payload.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 import msgpack
 import numpy as np
 
 from lahar.processes.errors import RemoteProtocolError
+from lahar.processes.model import sparse_ports
+from lahar.processes.model.sparse_ports import SparseMessage
 
 VERSION = 1
-DENSE, INDEX, BITMAP = 0, 1, 2
+DENSE, INDEX, BITMAP, SPARSE, PACKED = 0, 1, 2, 3, 4
 _SMALL = 64  # bytes below which looking for a smaller encoding costs more than it saves
 _OWN_FRAME = 1 << 15  # bytes from which a copy costs more than another frame
 _UNSIGNED: dict[int, np.dtype[Any]] = {
@@ -33,6 +39,8 @@ _UNSIGNED: dict[int, np.dtype[Any]] = {
     8: np.dtype("u8"),
 }
 
+
+Payload = Union["np.ndarray[Any, Any]", SparseMessage]  # what one message of a channel holds
 
 _MARK = struct.Struct("<HQB")
 
@@ -58,10 +66,12 @@ def decode_mark(frame: bytes) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class ChannelFormat:
-    """What a receiver knows of a channel beforehand."""
+    """What a receiver knows of a channel beforehand; `capacity` bounds the messages under way."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    sparse: bool = False
+    capacity: int = 1 << 62
 
     @property
     def size(self) -> int:
@@ -89,6 +99,12 @@ def encode_array(array: np.ndarray[Any, Any]) -> tuple[int, Any]:
     return DENSE, array.reshape(-1).view(_UNSIGNED[1]).data
 
 
+def _check_booleans(array: np.ndarray[Any, Any]) -> None:
+    """Refuse booleans that are neither True nor False: NumPy computes nonsense with them."""
+    if array.dtype.kind == "b" and (array.view(_UNSIGNED[1]) > 1).any():
+        raise RemoteProtocolError("booleans that are neither True nor False")
+
+
 def decode_array(encoding: int, buffer: Any, form: ChannelFormat) -> np.ndarray[Any, Any]:
     """Return a new array.
 
@@ -104,6 +120,7 @@ def decode_array(encoding: int, buffer: Any, form: ChannelFormat) -> np.ndarray[
                 f"{len(buffer)} bytes for an array of shape {form.shape} and {form.dtype}"
             )
         array: np.ndarray[Any, Any] = np.frombuffer(buffer, form.dtype).reshape(form.shape).copy()
+        _check_booleans(array)
         return array
     flat = np.zeros(size, form.dtype)
     if encoding == INDEX:
@@ -123,9 +140,40 @@ def decode_array(encoding: int, buffer: Any, form: ChannelFormat) -> np.ndarray[
     return flat.reshape(form.shape)
 
 
+def encode_sparse(message: SparseMessage) -> tuple[int, bytes]:
+    """Return (encoding, buffer) of a message between sparse ports."""
+    if message.packed:
+        return PACKED, message.data.tobytes() + message.indices.tobytes()
+    return SPARSE, message.data.tobytes() + message.indices.astype(_index_dtype(message.size)).tobytes()
+
+
+def decode_sparse(encoding: int, buffer: Any, form: ChannelFormat) -> SparseMessage:
+    """Return a new message.
+
+    Raises
+    ------
+    RemoteProtocolError
+        `buffer` is not an encoding of listed elements of this format.
+    """
+    if encoding not in (SPARSE, PACKED):
+        raise RemoteProtocolError(f"encoding {encoding!r} on a channel between sparse ports")
+    packed = encoding == PACKED
+    index = sparse_ports.WORD if packed else _index_dtype(form.size)
+    count, rest = divmod(len(buffer), form.dtype.itemsize + index.itemsize)
+    if rest or count > form.size:
+        raise RemoteProtocolError(f"{len(buffer)} bytes are no list of elements out of {form.size}")
+    data = np.frombuffer(buffer, form.dtype, count).copy()
+    _check_booleans(data)
+    indices = np.frombuffer(buffer, index, count, count * form.dtype.itemsize)
+    if not packed and count and int(indices.max()) >= form.size:
+        raise RemoteProtocolError(f"index {int(indices.max())} in a port of {form.size} elements")
+    dtype = sparse_ports.WORD if packed else sparse_ports.INDEX
+    return SparseMessage(data, indices.astype(dtype), form.size, packed)
+
+
 def encode_batch(
     sender: int,
-    messages: list[tuple[int, np.ndarray[Any, Any]]],
+    messages: list[tuple[int, Payload]],
     credits: dict[int, int],  # noqa: A002
 ) -> tuple[list[Any], list[int]]:
     """Return the frames of a batch and the payload size of each message in bytes."""
@@ -133,8 +181,10 @@ def encode_batch(
     small: list[Any] = []
     own: list[Any] = []
     sizes: list[int] = []
-    for channel, array in messages:
-        encoding, buffer = encode_array(array)
+    for channel, message in messages:
+        encoding, buffer = (
+            encode_sparse(message) if isinstance(message, SparseMessage) else encode_array(message)
+        )
         size = len(buffer)
         entries.append([channel, encoding, size])
         sizes.append(size)
@@ -148,7 +198,7 @@ class Batch:
     """A decoded batch."""
 
     sender: int
-    messages: list[tuple[int, np.ndarray[Any, Any]]]
+    messages: list[tuple[int, Payload]]
     credits: list[tuple[int, int]]
 
 
@@ -166,7 +216,8 @@ def decode_batch(frames: list[Any], formats: dict[int, ChannelFormat]) -> Batch:
             raise RemoteProtocolError(f"data protocol version {version!r}, expected {VERSION}")
         shared, own = memoryview(frames[1]), iter(frames[2:])
         position = 0
-        messages = []
+        messages: list[tuple[int, Payload]] = []
+        of_channel: dict[int, int] = {}
         for channel, encoding, size in entries:
             if type(size) is not int or size < 0:
                 raise RemoteProtocolError(f"a payload of {size!r} bytes")
@@ -179,7 +230,12 @@ def decode_batch(frames: list[Any], formats: dict[int, ChannelFormat]) -> Batch:
                 position += size
                 if len(buffer) != size:
                     raise RemoteProtocolError("the payload is shorter than announced")
-            messages.append((channel, decode_array(encoding, buffer, formats[channel])))
+            form = formats[channel]
+            count = of_channel[channel] = of_channel.get(channel, 0) + 1
+            if count > form.capacity:  # a few bytes may announce an array of any size, but not many of them
+                raise RemoteProtocolError(f"partition {sender} overran channel {channel}")
+            decode = decode_sparse if form.sparse else decode_array
+            messages.append((channel, decode(encoding, buffer, form)))
         if position != len(shared) or next(own, None) is not None:
             raise RemoteProtocolError("the payload is longer than announced")
         given = [(channel, count) for channel, count in credits]

@@ -1,5 +1,6 @@
 """What an author of ProcessModels needs."""
 
+from . import sparse_ports as _sparse_ports  # noqa: F401 - sets PyInPort.VEC_SPARSE and PyOutPort.VEC_SPARSE
 from .asynchronous import PyAsyncProcessModel, PyLoihiModelToPyAsyncModel
 from .base import AbstractProcessModel, AbstractSubProcessModel
 from .decorators import implements, requires, tag

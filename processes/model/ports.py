@@ -1,7 +1,8 @@
 """Ports as a ProcessModel sees them.
 
 They hold no transport: the runtime attaches a channel (an object with `put` and `get`) for every
-connection. `get` and `put` suspend the calling actor when the channel is empty or full.
+connection. `get` and `put` suspend the calling actor when the channel is empty or full. Dense ports are
+here, sparse ones in `sparse_ports`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class AbstractPyPort:
     """
 
     supported = True
+    sparse = False
 
     def __init__(self, name: str, shape: tuple[int, ...], d_type: Any) -> None:
         self.name = name
@@ -37,7 +39,7 @@ class AbstractPyPort:
 
 
 class PyInPort(AbstractPyPort):
-    """Receiving port; use `PyInPort.VEC_DENSE`."""
+    """Receiving port; use `PyInPort.VEC_DENSE` or `PyInPort.VEC_SPARSE` (see `sparse_ports`)."""
 
     VEC_DENSE: type[PyInPortVectorDense]
     VEC_SPARSE: type[PyInPort]
@@ -94,7 +96,7 @@ class PyInPortVectorDense(PyInPort):
 
 
 class PyOutPort(AbstractPyPort):
-    """Sending port; use `PyOutPort.VEC_DENSE`."""
+    """Sending port; use `PyOutPort.VEC_DENSE` or `PyOutPort.VEC_SPARSE` (see `sparse_ports`)."""
 
     VEC_DENSE: type[PyOutPortVectorDense]
     VEC_SPARSE: type[PyOutPort]
@@ -215,6 +217,8 @@ for _kind in (PyInPort, PyOutPort, PyRefPort, PyVarPort):
         ("SCALAR_DENSE", "ScalarDense"),
         ("SCALAR_SPARSE", "ScalarSparse"),
     ):
+        if _attribute == "VEC_SPARSE" and _kind in (PyInPort, PyOutPort):
+            continue  # sparse_ports sets these
         _cls = _declare(_kind, _kind.__name__ + _suffix)
         setattr(_kind, _attribute, _cls)
         globals()[_cls.__name__] = _cls

@@ -40,7 +40,7 @@ from lahar.processes.model import (
     PyVarPort,
     implements,
 )
-from lahar.processes.virtual_ports import AbstractVirtualPort, ConcatPort, ReshapePort, TransposePort
+from lahar.processes.virtual_ports import AbstractVirtualPort, ReshapePort, TransposePort
 from lahar.runtime import Loihi2SimCfg, RunSteps
 
 
@@ -164,16 +164,6 @@ def test_a_transposition_names_an_axis_that_does_not_exist(box, axes, wrong):
     with pytest.raises(TransposeIndexError, match=f"there is no axis {wrong}"):
         box.o.transpose(axes)
     assert box.o.out_connections == []
-
-
-def test_concatenation_is_refused_when_called(box):
-    with pytest.raises(NotImplementedError, match=r"'box\.o'\.concat_with\(\) along axis 1"):
-        box.o.concat_with(Box().o, axis=1)
-    assert box.o.out_connections == []
-    port = ConcatPort((2,))
-    for function in (port.get_transform_func_fwd, port.get_transform_func_bwd):
-        with pytest.raises(NotImplementedError, match="Concatenated ports"):
-            function()
 
 
 # --- connecting ---------------------------------------------------------------------------

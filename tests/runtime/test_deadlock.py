@@ -7,6 +7,7 @@ import pytest
 
 from lahar.processes import LIF, AbstractProcess, Dense, InPort, OutPort, Var
 from lahar.processes.errors import DeadlockError
+from lahar.processes.lif import AbstractPyLifModelFloat
 from lahar.processes.model import (
     CPU,
     LavaPyType,
@@ -73,8 +74,22 @@ class ListenerModel(PyLoihiProcessModel):
             self.total += self.into.recv()
 
 
+class Cell(LIF):
+    """A LIF with a model of the user's, of which the compiler cannot know that it receives first."""
+
+
+@implements(proc=Cell, protocol=LoihiProtocol)
+@requires(CPU)
+class CellModel(AbstractPyLifModelFloat):
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    vth: np.ndarray = LavaPyType(np.ndarray, float)
+
+    def run_spk(self):
+        super().run_spk()
+
+
 def ring(names):
-    cells = [LIF(shape=(2,), name=name) for name in names]
+    cells = [Cell(shape=(2,), name=name) for name in names]
     for a, b in zip(cells, cells[1:] + cells[:1], strict=True):
         a.s_out.connect(b.a_in)
     return cells
@@ -87,6 +102,7 @@ def run_into_deadlock(process, steps, **options):
     return str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:L102")
 @pytest.mark.parametrize("options", WAYS, ids=str)
 def test_a_loop_without_delay_names_every_port_and_the_repair(options):
     text = run_into_deadlock(ring(["a", "b", "c"])[0], 5, **options)

@@ -270,6 +270,33 @@ def test_numpy_scalars_keep_their_type():
     assert type(got) is np.int32
 
 
+@pytest.mark.parametrize("dtype", [float, np.int32])
+def test_masked_elements_keep_their_value(dtype):
+    part = np.ma.MaskedArray([[9.0, -1.5, 9.0]], [[True, False, True]])
+    model = assigned(np.array([[1, 2, 3]], dtype), part, (1, 3))
+    assert model.tolist() == [[1, int(-1.5) if dtype is np.int32 else -1.5, 3]]
+    assert assigned(np.array([1, 2, 3], dtype), part, (1, 3)).tolist() == model[0].tolist()
+    assert assigned(np.array([1, 2], dtype), np.ma.MaskedArray([7], [True])).tolist() == [1, 2]
+    assert assigned(np.array([1, 2], dtype), np.ma.MaskedArray([[7]], [[False]])).tolist() == [7, 7]
+    assert assigned(5, np.ma.MaskedArray([7], [True]), (1,)) == 5
+    assert assigned(5, np.ma.MaskedArray([7], [False]), (1,)) == 7
+
+
+@given(bit_patterns(), st.data())
+def test_masks_travel(array, data):
+    mask = data.draw(hnp.arrays(bool, array.shape))
+    got = over_the_wire(np.ma.MaskedArray(array, mask))
+    assert same_bits(got.data, array)
+    assert np.array_equal(np.ma.getmaskarray(got), mask)
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [("|u1", [3]), ("|b1", [1, 3]), ("|b1", [2])])
+def test_masks_that_do_not_fit_are_refused(dtype, shape):
+    parts = [["array", "<f8", [3], False], ["array", dtype, shape, False]]
+    with pytest.raises(RemoteProtocolError, match="a mask that does not fit"):
+        values.decode(["masked", parts], [b"\0" * 24, b"\0" * int(np.prod(shape))])
+
+
 def test_text():
     assert assigned("abc", "x", shape=(1,), type_class=str) == "x"
     with pytest.raises(DtypeError, match="holds a string, not ndarray"):

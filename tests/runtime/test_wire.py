@@ -11,14 +11,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lahar.processes.errors import RemoteProtocolError
+from lahar.processes.model.sparse_ports import SparseMessage
 from lahar.runtime import wire
-from lahar.runtime.wire import BITMAP, DENSE, INDEX, ChannelFormat, decode_array, encode_array
+from lahar.runtime.wire import (
+    BITMAP,
+    DENSE,
+    INDEX,
+    PACKED,
+    SPARSE,
+    ChannelFormat,
+    decode_array,
+    decode_sparse,
+    encode_array,
+    encode_sparse,
+)
 
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
 
 
-def form_of(array):
-    return ChannelFormat(array.shape, array.dtype)
+def form_of(message):
+    if isinstance(message, SparseMessage):
+        return ChannelFormat((message.size, 1), message.data.dtype, sparse=True)
+    return ChannelFormat(message.shape, message.dtype)
+
+
+def same_message(a, b):
+    if isinstance(a, SparseMessage):
+        return (
+            (a.size, a.packed) == (b.size, b.packed)
+            and same_bits(a.data, b.data)
+            and same_bits(a.indices, b.indices)
+        )
+    return same_bits(a, b)
 
 
 def same_bits(a, b):
@@ -119,13 +143,69 @@ def test_half_an_index_is_refused():
         decode_array(INDEX, b"\0" * 3, ChannelFormat((1000,), np.dtype("f8")))
 
 
+# --- listed elements ----------------------------------------------------------------------------------
+
+
+@st.composite
+def listings(draw):
+    """Messages between sparse ports of any size and dtype."""
+    size = draw(st.sampled_from([1, 7, 256, 257, 1 << 16, (1 << 16) + 1, 1 << 20]))
+    count = draw(st.integers(0, min(size, 50)))
+    dtype = np.dtype(draw(st.sampled_from([d for d in DTYPES if d != "?"])))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    data = rng.integers(0, 256, count * dtype.itemsize, dtype=np.uint8).view(dtype)
+    packed = draw(st.booleans())
+    limits = (-(2**31), 2**31) if packed else (0, size)
+    indices = rng.integers(*limits, count, dtype=np.int64)
+    return SparseMessage(data, indices.astype(np.int32 if packed else np.int64), size, packed)
+
+
+@given(listings(), st.binary(min_size=0, max_size=9))
+def test_listed_elements_keep_every_bit(message, before):
+    encoding, buffer = encode_sparse(message)
+    shifted = memoryview(before + buffer)[len(before) :]  # as inside a batch, on any address
+    got = decode_sparse(encoding, shifted, form_of(message))
+    assert same_message(got, message)
+    assert got.data.flags.writeable
+    assert got.indices.flags.writeable
+
+
+@pytest.mark.parametrize(("size", "width"), [(256, 1), (257, 2), (1 << 16, 2), ((1 << 16) + 1, 4)])
+def test_positions_of_listed_elements_are_as_wide_as_the_port_needs(size, width):
+    message = SparseMessage(np.ones(3), np.array([0, 5, size - 1]), size)
+    assert len(encode_sparse(message)[1]) == 3 * (8 + width)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "buffer", "text"),
+    [
+        (DENSE, b"\0" * 800, "encoding 0 on a channel between sparse ports"),
+        (None, b"", "encoding None on a channel"),
+        (SPARSE, b"\0" * 10, "10 bytes are no list of elements out of 100"),
+        (SPARSE, b"\0" * 909, "909 bytes are no list"),
+        (SPARSE, b"\0" * 8 + bytes([100]), "index 100 in a port of 100 elements"),
+        (PACKED, b"\0" * 9, "9 bytes are no list"),
+        (PACKED, b"\0" * 12 * 101, "1212 bytes are no list"),
+    ],
+)
+def test_buffers_that_list_no_elements_are_refused(encoding, buffer, text):
+    with pytest.raises(RemoteProtocolError, match=text):
+        decode_sparse(encoding, buffer, ChannelFormat((100,), np.dtype("f8"), sparse=True))
+
+
+@pytest.mark.parametrize("encoding", [SPARSE, PACKED])
+def test_listed_elements_are_refused_by_channels_of_arrays(encoding):
+    with pytest.raises(RemoteProtocolError, match=f"unknown encoding {encoding}"):
+        decode_array(encoding, b"", ChannelFormat((100,), np.dtype("f8")))
+
+
 # --- batches ------------------------------------------------------------------------------------------
 
 
 @st.composite
 def batches(draw):
     """Some messages with the formats of their channels, and credits."""
-    content = draw(st.lists(arrays(), max_size=5))
+    content = draw(st.lists(st.one_of(arrays(), listings()), max_size=5))
     formats = {k: form_of(a) for k, a in enumerate(content)}
     if draw(st.booleans()):
         large = np.arange(draw(st.integers(4096, 5000)), dtype=np.int64) + 5
@@ -151,7 +231,7 @@ def test_batches_survive_the_way(batch):
     assert got.credits == list(credit.items())
     assert [channel for channel, _ in got.messages] == [channel for channel, _ in messages]
     for (_, a), (_, b) in zip(got.messages, messages, strict=True):
-        assert same_bits(a, b)
+        assert same_message(a, b)
     assert sum(map(len, frames[1:])) == sum(sizes)
 
 
@@ -235,8 +315,14 @@ def test_mutated_batches_are_refused_or_fit_their_channels(batch, data):
         got = wire.decode_batch(frames, formats)
     except RemoteProtocolError:
         return
-    for channel, array in got.messages:
-        assert form_of(array) == formats[channel]
+    for channel, message in got.messages:
+        form = formats[channel]
+        if form.sparse:
+            assert message.size == form.size
+            assert message.data.shape == message.indices.shape <= (form.size,)
+            assert message.packed or (message.indices < form.size).all()
+        else:
+            assert form_of(message) == form
     assert all(count > 0 for _, count in got.credits)
 
 
