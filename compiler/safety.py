@@ -75,7 +75,11 @@ def elastic_hazards(
     ]
     if len({part for _, _, part in models}) == 1:
         return []
-    pre_guarded = [(name, part) for name, model, part in models if overrides(model, "pre_guard")]
+    pre_guarded = [
+        (name, part)
+        for name, model, part in models
+        if not issubclass(model, PyAsyncProcessModel) and overrides(model, "pre_guard")
+    ]
     if len({part for _, part in pre_guarded}) > 1:
         listed = ", ".join(name for name, _ in pre_guarded)
         reasons.append(f"pre-management of {listed} depends on learners in other partitions")
