@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import runtime_models as rm
@@ -54,24 +56,20 @@ def owner_and(parts, *actions, guards="post", var="v", steps=3, **options):
 @partitions
 @pytest.mark.parametrize("reader_first", [True, False])
 def test_a_read_sees_the_owner_after_its_own_handler(parts, reader_first):
-    cells = [rm.Reader(name="reader"), rm.Owner(name="owner")]
-    if not reader_first:
-        cells = [rm.Owner(name="owner"), rm.Reader(name="reader")]
-    reader = next(c for c in cells if isinstance(c, rm.Reader))
+    """Whoever was created first; -1 % 10 is 9, and is kept by the handler."""
+    kinds = [rm.Reader, rm.Owner, rm.Reader] if reader_first else [rm.Owner, rm.Reader, rm.Reader]
+    cells = [kind() for kind in kinds]
     owner = next(c for c in cells if isinstance(c, rm.Owner))
-    reader.ref.connect_var(owner.v)
-    others = [rm.Clock() for _ in range(parts - 2)]
-    for other in others:
-        other_reader = rm.Reader(action="r")
-        other_reader.ref.connect_var(owner.v)
-    run(3, Loihi2SimCfg(partitions=2, placement={cells[0]: 0, cells[1]: 1}, progress=False), reader)
-    # -1 % 10 is 9, and is kept
-    assert seen(reader) == [19, 29, 39]
+    readers = [c for c in cells if c is not owner]
+    for reader in readers:
+        reader.ref.connect_var(owner.v)
+    run(3, spread(parts, *cells), owner)
+    assert [seen(reader) for reader in readers] == [[19, 29, 39]] * 2
 
 
 @partitions
 def test_reads_in_pre_management(parts):
-    owner, reader = owner_and(parts, "r", guards="pre lrn", phase="PRE_MGMT")[:2]
+    owner, reader, _ = owner_and(parts, "r", "", guards="pre lrn", phase="PRE_MGMT")
     assert seen(reader) == [10, 20, 30]
     assert owner.v.get().tolist() == [30, 30]
 
@@ -86,7 +84,7 @@ def test_an_owner_without_a_handler_in_the_phase_can_be_read_at_once(parts):
 def test_a_chain_of_reads_over_three_workers_resolves_in_order():
     """a sees what b saw of c in the same phase."""
     cells = [rm.Link(name=name) for name in "abc"]
-    for a, b in zip(cells, cells[1:], strict=False):
+    for a, b in itertools.pairwise(cells):
         a.ref.connect_var(b.x)
     run(4, spread(3, *cells), cells[0])
     assert [c.x.get().tolist() for c in cells] == [[4 + 2], [4 + 1], [4]]
@@ -117,11 +115,7 @@ def test_what_was_read_may_be_changed():
 
 @partitions
 def test_a_write_without_wait_is_there_after_the_run_and_keeps_the_dtype(parts):
-    owner, _ = (
-        owner_and(parts, "w", guards="", value=0.75)[:2]
-        if parts == 2
-        else owner_and(parts, "w", "", guards="", value=0.75)[:2]
-    )
+    owner, _, _ = owner_and(parts, "w", "", guards="", value=0.75)
     assert owner.v.get().tolist() == [30, 30]
     assert owner.v.get().dtype == np.int32
 
@@ -180,15 +174,12 @@ def test_several_rounds_in_one_phase(parts):
     assert owner.v.get().tolist() == [11, 11]
 
 
-@partitions
-def test_a_monitor_samples_before_writes_and_sees_them_in_the_next_step(parts):
+def test_a_monitor_samples_before_writes_and_sees_them_in_the_next_step():
     owner, writer, monitor = rm.Owner(name="owner", guards=""), rm.Reader(action="w"), Monitor()
     writer.ref.connect_var(owner.v)
     monitor.probe(owner.v, 3)
-    others = [rm.Clock() for _ in range(parts - 2)]
-    run(3, Loihi2SimCfg(partitions=2, placement={owner: 0, writer: 1}, progress=False), owner)
+    run(3, spread(2, owner, writer), owner)
     assert monitor.get_data()["owner"]["v"][:, 0].tolist() == [-1, 10, 20]
-    del others
 
 
 def test_runs_of_several_lengths_count_on():
@@ -245,7 +236,7 @@ def test_a_ring_of_reads_over_three_workers_is_a_deadlock():
 
 @pytest.mark.parametrize("cfg", [None, 2], ids=["inline", "two workers"])
 def test_a_model_that_refuses_a_written_value_fails_the_run_and_the_writer_is_named(cfg):
-    owner, writer = rm.Refusing(name="owner"), rm.Reader(action="w", value=-1000, name="writer")
+    owner, writer = rm.NonNegative(name="owner"), rm.Reader(action="w", value=-1000, name="writer")
     writer.ref.connect_var(owner.v)
     where = Loihi2SimCfg(launcher="inline") if cfg is None else spread(2, owner, writer)
     with pytest.raises(ModelError, match="must not be negative") as caught:
