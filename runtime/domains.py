@@ -111,8 +111,8 @@ class LoihiDomain:
             sequencer.add(needs if self.exchange is None else self.exchange(self, needs))
             if self.written or self.incoming:
                 self._apply_writes()
-                if failures:
-                    return None
+            if failures:  # of writes by actors of other workers, carried out here
+                return None
         if self.begin_step is not None and sequencer.may_begin_step:
             self._entered = False
             self.begin_step(self)

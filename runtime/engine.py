@@ -257,8 +257,8 @@ class Engine:
         """Return and forget the exceptions that models raised."""
         failures = []
         for actor, error in self.scheduler.failures:
-            domain = self._domain_of[actor.number]
-            phase, step = ("ASYNC", 0) if domain is None else (domain.phase.name, actor.model.time_step)
+            domain = self.domains.get(self.plan.domain[actor.number])
+            phase, step = ("ASYNC", 0) if domain is None else (domain.phase.name, domain.sequencer.step)
             failures.append(make_failure(actor, error, phase, step))
         self.scheduler.failures.clear()
         return failures
@@ -267,8 +267,8 @@ class Engine:
         """Return the domain of the first failure, or -1."""
         if not self.scheduler.failures:
             return -1
-        number = self.scheduler.failures[0][0].number
-        return self.plan.domain[number] if self._domain_of[number] is not None else -1
+        number = self.plan.domain[self.scheduler.failures[0][0].number]
+        return number if number in self.domains else -1
 
 
 class Interrupted(Exception):

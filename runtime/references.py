@@ -23,11 +23,11 @@ from lahar.compiler.plan import Plan, ReferenceSpec
 from lahar.processes.errors import StateError
 from lahar.processes.model import Phase
 
+from .actors import Actor
 from .scheduler import Scheduler, Wait
 from .values import as_array, assign
 
 if TYPE_CHECKING:
-    from .actors import Actor
     from .domains import LoihiDomain
 
 _MANAGEMENT = (Phase.PRE_MGMT, Phase.POST_MGMT)
@@ -36,11 +36,11 @@ _MANAGEMENT = (Phase.PRE_MGMT, Phase.POST_MGMT)
 class Target:
     """The Var at the end of a reference, in the worker of its owner; holds writes until they are applied."""
 
-    def __init__(self, spec: ReferenceSpec, owner: Actor, reader: Actor | None, scheduler: Scheduler) -> None:
+    def __init__(self, spec: ReferenceSpec, owner: Actor, writer: Actor, scheduler: Scheduler) -> None:
         self.number = spec.id
         self.owner = owner
         self.var = owner.vars[spec.var]
-        self._blamed = reader or owner
+        self._writer = writer
         self._scheduler = scheduler
         self._writes: list[Any] = []
 
@@ -59,7 +59,7 @@ class Target:
                 assign(self.owner.model, self.var, data)
             self.owner.model.on_var_update()
         except (Exception, SystemExit) as error:
-            self._scheduler.failures.append((self._blamed, error))
+            self._scheduler.failures.append((self._writer, error))
 
 
 class Cluster:
@@ -272,7 +272,11 @@ def couple(
             domain.clusters.append(cluster)
         for spec in references:
             reader, owner = actors.get(spec.port[0]), actors.get(spec.owner)
-            target = Target(spec, owner, reader, scheduler) if owner is not None else None
+            target = None
+            if owner is not None:
+                # whoever is in another worker has no model here, only a name
+                number_of, absent = spec.port[0], plan.processes[spec.port[0]]
+                target = Target(spec, owner, reader or Actor(number_of, absent, None), scheduler)
             if reader is not None:
                 port = getattr(reader.model, spec.port[1])
                 names = (port.name, f"{plan.processes[spec.owner].name}.{spec.var}")

@@ -81,8 +81,8 @@ class Scheduler:
         self.blocked: dict[Any, Wait] = {}
         self.failures: list[tuple[Any, BaseException]] = []
         self.clock = clock
-        self._ready: deque[Any] = deque()
-        self._queue: deque[Strand] = deque()
+        # one queue for both: else those who wake or poll each other for ever would starve a strand
+        self._ready: deque[_Carrier | Strand] = deque()
         self._several = False
         self._hub: Any = None
 
@@ -99,17 +99,18 @@ class Scheduler:
         self._hub = getcurrent()
         for strand in strands:
             self._enqueue(strand)
-        self._several = len(self._queue) + len(self._ready) + len(self.blocked) > 1
+        self._several = len(self._ready) + len(self.blocked) > 1
         try:
             while True:
                 if self._ready:
-                    self._ready.popleft().switch()
-                elif self._queue:
-                    strand = self._queue.popleft()
-                    strand.queued = False
-                    carrier = _Carrier(self._make_calls)
-                    carrier.strand = strand
-                    carrier.switch(strand)
+                    first = self._ready.popleft()
+                    if type(first) is Strand:
+                        first.queued = False
+                        carrier = _Carrier(self._make_calls)
+                        carrier.strand = first
+                        carrier.switch(first)
+                    else:
+                        first.switch()
                 elif not self.blocked or not idle():
                     return
         except BaseException:
@@ -118,7 +119,7 @@ class Scheduler:
 
     def _enqueue(self, strand: Strand) -> None:
         strand.queued = True
-        self._queue.append(strand)
+        self._ready.append(strand)
 
     def _make_calls(self, strand: Strand) -> None:
         """Body of every greenlet; those of a strand share one iterator, the last to finish enters the next phase."""
@@ -174,7 +175,7 @@ class Scheduler:
     @property
     def stuck(self) -> bool:
         """Whether nothing can go on unless somebody is woken from outside."""
-        return bool(self.blocked) and not self._ready and not self._queue
+        return bool(self.blocked) and not self._ready
 
     def wake(self, sleeper: Any) -> None:
         """Let a suspended greenlet go on."""
@@ -184,7 +185,7 @@ class Scheduler:
     def abandon(self) -> None:
         """Unwind every suspended call."""
         for sleeper in [*self.blocked, *self._ready]:
-            sleeper.throw(GreenletExit)
+            if not isinstance(sleeper, Strand):
+                sleeper.throw(GreenletExit)
         self.blocked.clear()
         self._ready.clear()
-        self._queue.clear()

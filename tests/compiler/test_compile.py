@@ -304,9 +304,10 @@ class FreeModel(PyAsyncProcessModel):
         pass
 
 
-def test_asynchronous_models_are_refused():
-    with pytest.raises(CompileError, match=r"Process 'it': FreeModel is asynchronous.*PyLoihiProcessModel"):
-        compile(Free(name="it"), inline())
+def test_asynchronous_models_are_in_a_domain_without_steps():
+    plan = compile(Free(name="it"), inline())
+    assert [(d.name, d.is_async) for d in plan.domains] == [("AsyncProtocol_SyncDomain", True)]
+    assert plan.domain == [0]
 
 
 # --- dtypes of connections ----------------------------------------------------------------
@@ -857,11 +858,26 @@ def test_processes_coupled_by_a_reference_share_a_partition():
     assert "c0 + c3" in plan.notes[0]
 
 
-def test_a_placement_that_separates_a_reference_is_refused():
+def test_a_placement_may_separate_a_reference_which_is_not_elastic():
     cells = row()
     cells[3].r.connect_var(cells[0].x)
-    with pytest.raises(PlacementError, match=r"coupled by a RefPort.*'c0' in 0, 'c3' in 1"):
-        compile(cells[0], local(partitions=2, placement={cells[0]: 0, cells[3]: 1}))
+    plan = compile(cells[0], local(partitions=2, placement={cells[0]: 0, cells[3]: 1}))
+    where = dict(zip([p.name for p in plan.processes], plan.partition, strict=True))
+    assert (where["c0"], where["c3"]) == (0, 1)
+    assert plan.sync == "lockstep"
+    assert plan.sync_reasons == ["RefPort c3.r and Var c0.x are in different partitions"]
+    with pytest.warns(LaharWarning, match=r"RefPort c3\.r and Var c0\.x are in different partitions"):
+        plan = compile(cells[0], local(partitions=2, placement={cells[0]: 0, cells[3]: 1}, sync="elastic"))
+    assert plan.sync == "lockstep"
+
+
+def test_a_placement_that_separates_one_reference_keeps_the_others_together():
+    cells = row()
+    cells[3].r.connect_var(cells[0].x)
+    cells[2].r.connect_var(cells[0].x)
+    plan = compile(cells[0], local(partitions=2, placement={cells[0]: 0, cells[3]: 1}))
+    where = dict(zip([p.name for p in plan.processes], plan.partition, strict=True))
+    assert where["c2"] == where["c0"]
 
 
 def test_monitors_are_placed_beside_what_they_record():

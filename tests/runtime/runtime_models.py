@@ -12,9 +12,11 @@ import numpy as np
 from lahar.processes import AbstractProcess, InPort, OutPort, RefPort, Var, VarPort
 from lahar.processes.model import (
     CPU,
+    AsyncProtocol,
     LavaPyType,
     LoihiProtocol,
     Phase,
+    PyAsyncProcessModel,
     PyInPort,
     PyLoihiProcessModel,
     PyOutPort,
@@ -30,6 +32,15 @@ def model_of(process):
 
     def decorate(cls):
         return implements(proc=process, protocol=LoihiProtocol)(requires(CPU)(cls))
+
+    return decorate
+
+
+def free_model_of(process):
+    """Decorate an asynchronous ProcessModel of `process` on a CPU."""
+
+    def decorate(cls):
+        return implements(proc=process, protocol=AsyncProtocol)(requires(CPU)(cls))
 
     return decorate
 
@@ -646,3 +657,262 @@ class PyUnwindingModel(PyLoihiProcessModel):
             if not received:
                 with open(self.proc_params["log"], "w") as log:
                     log.write(str(self.time_step))
+
+
+# --- asynchronous processes -----------------------------------------------------------------------
+
+
+class Maker(AbstractProcess):
+    """Sends `first` + 0, 1, ... until it has sent `count` (None: num_steps) messages in a run."""
+
+    def __init__(self, *, count=None, shape=(1,), **kwargs):
+        super().__init__(count=count, shape=shape, **kwargs)
+        self.out = OutPort(shape)
+        self.sent = Var((1,), 0)
+        self.runs = Var((1,), 0)
+
+
+@free_model_of(Maker)
+class PyMakerModel(PyAsyncProcessModel):
+    out = LavaPyType(PyOutPort.VEC_DENSE, int)
+    sent = LavaPyType(np.ndarray, int)
+    runs = LavaPyType(np.ndarray, int)
+
+    def run_async(self):
+        self.runs += 1
+        count = self.proc_params["count"]
+        for _ in range(self.num_steps if count is None else count):
+            if self.check_for_stop_cmd() or self.check_for_pause_cmd():
+                return
+            self.out.send(np.full(self.out.shape, self.sent[0]))
+            self.sent += 1
+
+
+class Taker(AbstractProcess):
+    """Receives `count` (None: num_steps) messages in a run, without ever looking for commands."""
+
+    def __init__(self, *, count=None, shape=(1,), **kwargs):
+        super().__init__(count=count, shape=shape, **kwargs)
+        self.into = InPort(shape)
+        self.got = Var((128,), -1)
+        self.n = Var((1,), 0)
+        self.runs = Var((1,), 0)
+
+
+@free_model_of(Taker)
+class PyTakerModel(PyAsyncProcessModel):
+    into = LavaPyType(PyInPort.VEC_DENSE, int)
+    got = LavaPyType(np.ndarray, int)
+    n = LavaPyType(np.ndarray, int)
+    runs = LavaPyType(np.ndarray, int)
+
+    def run_async(self):
+        self.runs += 1
+        count = self.proc_params["count"]
+        for _ in range(self.num_steps if count is None else count):
+            value = self.into.recv()
+            self.got[self.n[0] % 128] = value[0]
+            self.n += 1
+
+
+class Polling(AbstractProcess):
+    """Computes until it is told to pause or stop; `polls` False: for ever."""
+
+    def __init__(self, *, polls=True, ask="", **kwargs):
+        super().__init__(polls=polls, ask=ask, **kwargs)
+        self.turns = Var((1,), 0)
+        self.told = Var((2,), 0)
+
+
+@free_model_of(Polling)
+class PyPollingModel(PyAsyncProcessModel):
+    turns = LavaPyType(np.ndarray, int)
+    told = LavaPyType(np.ndarray, int)
+
+    def run_async(self):
+        while True:
+            self.turns += 1
+            if not self.proc_params["polls"]:
+                continue
+            if self.check_for_pause_cmd():
+                self.told[0] += 1
+                return
+            if self.check_for_stop_cmd():
+                self.told[1] += 1
+                return
+
+
+class Failing(AbstractProcess):
+    """Raises in run_async; or asks for something and returns."""
+
+    def __init__(self, *, ask="", **kwargs):
+        super().__init__(ask=ask, **kwargs)
+        self.runs = Var((1,), 0)
+
+
+@free_model_of(Failing)
+class PyFailingModel(PyAsyncProcessModel):
+    runs = LavaPyType(np.ndarray, int)
+
+    def run_async(self):
+        self.runs += 1
+        ask = self.proc_params["ask"]
+        if not ask:
+            raise ZeroDivisionError(f"{self.process_name} fails on purpose")
+        if "pause" in ask:
+            self._req_pause = True
+        if "stop" in ask:
+            self._req_stop = True
+
+
+class Hop(AbstractProcess):
+    """Loihi process: receives and sends on in every time step."""
+
+    def __init__(self, *, shape=(1,), **kwargs):
+        super().__init__(**kwargs)
+        self.into = InPort(shape)
+        self.out = OutPort(shape)
+        self.t = Var((1,), 0)
+
+
+@model_of(Hop)
+class PyHopModel(PyLoihiProcessModel):
+    into = LavaPyType(PyInPort.VEC_DENSE, int)
+    out = LavaPyType(PyOutPort.VEC_DENSE, int)
+    t = LavaPyType(np.ndarray, int)
+
+    def run_spk(self):
+        self.t[:] = self.time_step
+        self.out.send(self.into.recv())
+
+
+class Clock(AbstractProcess):
+    """Loihi process on its own that counts time steps, and may ask for a pause in one of them."""
+
+    def __init__(self, *, ask="", at=3, **kwargs):
+        super().__init__(ask=ask, at=at, **kwargs)
+        self.t = Var((1,), 0)
+
+
+@model_of(Clock)
+class PyClockModel(PyLoihiProcessModel):
+    t = LavaPyType(np.ndarray, int)
+
+    def run_spk(self):
+        self.t[:] = self.time_step
+        if self.time_step == self.proc_params["at"]:
+            if self.proc_params["ask"] == "pause":
+                self._req_pause = True
+            elif self.proc_params["ask"] == "stop":
+                self._req_stop = True
+
+
+# --- references over worker boundaries ----------------------------------------------------------------
+
+
+class Link(AbstractProcess):
+    """Reads `ref` in POST_MGMT, and sets `x` to one more; where `ref` leads nowhere, to the time step."""
+
+    def __init__(self, *, fail_at=0, **kwargs):
+        super().__init__(fail_at=fail_at, **kwargs)
+        self.ref = RefPort((1,))
+        self.x = Var((1,), 0)
+
+
+@model_of(Link)
+class PyLinkModel(PyLoihiProcessModel):
+    ref = LavaPyType(PyRefPort.VEC_DENSE, int)
+    x = LavaPyType(np.ndarray, int)
+
+    def post_guard(self):
+        return True
+
+    def run_post_mgmt(self):
+        if self.time_step == self.proc_params["fail_at"]:
+            fail(self)
+        got = self.ref.read()
+        self.x[:] = got + 1 if got.any() else self.time_step
+
+
+class Ramper(AbstractProcess):
+    """Writes 0, 1, 2 ... in the shape of its port."""
+
+    def __init__(self, *, shape, **kwargs):
+        super().__init__(**kwargs)
+        self.ref = RefPort(shape)
+
+
+@model_of(Ramper)
+class PyRamperModel(PyLoihiProcessModel):
+    ref = LavaPyType(PyRefPort.VEC_DENSE, int)
+
+    def post_guard(self):
+        return True
+
+    def run_post_mgmt(self):
+        self.ref.write(np.arange(np.prod(self.ref.shape)).reshape(self.ref.shape))
+
+
+class Changer(AbstractProcess):
+    """Changes what it has read in place."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.ref = RefPort((2,))
+        self.seen = Var((2,), 0)
+
+
+@model_of(Changer)
+class PyChangerModel(PyLoihiProcessModel):
+    ref = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    seen = LavaPyType(np.ndarray, np.int32)
+
+    def post_guard(self):
+        return True
+
+    def run_post_mgmt(self):
+        got = self.ref.read()
+        got[:] = 99
+        self.seen[:] = got
+
+
+class NonNegative(AbstractProcess):
+    """Refuses negative values of `v`."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.v = Var((2,), 1)
+
+
+@model_of(NonNegative)
+class PyNonNegativeModel(PyLoihiProcessModel):
+    v = LavaPyType(np.ndarray, int)
+
+    def on_var_update(self):
+        if (self.v < 0).any():
+            raise OverflowError("v must not be negative")
+
+
+class Hub(AbstractProcess):
+    """Reads up to two Vars in every step, and never writes."""
+
+    def __init__(self, *, count, **kwargs):
+        super().__init__(count=count, **kwargs)
+        self.ref0 = RefPort((2,))
+        self.ref1 = RefPort((2,))
+        self.seen = Var((8, 2), 0)
+
+
+@model_of(Hub)
+class PyHubModel(PyLoihiProcessModel):
+    ref0 = LavaPyType(PyRefPort.VEC_DENSE, float)
+    ref1 = LavaPyType(PyRefPort.VEC_DENSE, float)
+    seen = LavaPyType(np.ndarray, float)
+    reads_only = True
+
+    def post_guard(self):
+        return True
+
+    def run_post_mgmt(self):
+        for k in range(self.proc_params["count"]):
+            self.seen[2 * (self.time_step - 1) + k] = (self.ref0, self.ref1)[k].read()

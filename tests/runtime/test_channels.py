@@ -13,7 +13,7 @@ from setups import config, every_setup
 
 from lahar.runtime import RunSteps
 from lahar.runtime.channels import Inbox, LocalChannel, Outbox
-from lahar.runtime.scheduler import Scheduler
+from lahar.runtime.scheduler import Scheduler, Strand
 
 
 class Ended(Exception):
@@ -32,9 +32,10 @@ def run(scheduler, *calls, idle=stop):
     def wait():
         stuck[:] = [(w.port, w.operation, w.peer) for w in scheduler.blocked.values()]
         idle()
+        return True
 
     try:
-        scheduler.run(lambda: next(remaining, None), wait)
+        scheduler.run([Strand(lambda: next(remaining, None))], wait)
     except Ended:
         return stuck
     return []
@@ -109,14 +110,19 @@ def test_peek_keeps_the_message_and_gives_a_copy():
 class Link:
     """Both ends of a channel between two workers; what is under way is delivered by hand."""
 
-    def __init__(self, capacity):
+    def __init__(self, capacity, eager=False):
         self.scheduler = Scheduler()
         self.messages = deque()
         self.credits = deque()
-        self.outbox = Outbox(self.scheduler, self, 7, "a.out", "b.in", capacity)
+        self.outbox = Outbox(self.scheduler, self, 7, "a.out", "b.in", capacity, eager)
         self.inbox = Inbox(self.scheduler, self, 7, "a.out", "b.in", capacity, (1,), np.dtype(int))
 
+        self.flushed = 0
+
     # what a Peer does
+    def flush(self):
+        self.flushed += 1
+
     def add(self, outbox, message):
         assert outbox is self.outbox
         self.messages.append(message)
@@ -207,6 +213,14 @@ def test_credits_are_returned_by_half_a_channel_while_the_sender_has_some():
     run(link.scheduler, lambda: [link.inbox.get() for _ in range(33)])
     link.inbox.relieve()
     assert list(link.credits) == [32]
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_messages_of_an_asynchronous_sender_are_not_held_back(eager):
+    """It may compute for long after it, and nobody else would send what was collected."""
+    link = Link(8, eager)
+    run(link.scheduler, lambda: [link.outbox.put(k) for k in range(3)])
+    assert link.flushed == (3 if eager else 0)
 
 
 # --- in a network -----------------------------------------------------------------------------------------

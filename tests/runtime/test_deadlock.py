@@ -120,7 +120,12 @@ def test_a_sender_that_falls_silent_is_named(options):
     talker.out.connect(listener.into)
     text = run_into_deadlock(talker, 10, **options)
     assert "time step 4" in text
-    assert "'talker' has finished this phase without sending to listener.into" in text
+    # a sender that runs ahead is done with all its steps
+    elastic = options.get("sync") == "elastic"
+    reason = (
+        "has ended its run; nothing more will come" if elastic else "has finished this phase without sending"
+    )
+    assert f"'talker' {reason} to listener.into" in text
     assert "test_deadlock.py:" in text
 
 
@@ -128,7 +133,13 @@ def test_a_sender_that_falls_silent_is_named(options):
 def test_a_full_channel_is_named_with_the_receiver_that_does_not_receive(options):
     talker, listener = Talker(name="talker"), Listener(receives=False, name="listener")
     talker.out.connect(listener.into)
-    with pytest.raises(DeadlockError, match=r"channel from talker\.out to listener\.into is full"):
+    elastic = options.get("sync") == "elastic"
+    reason = (
+        r"'listener' has ended its run with 4 messages of talker\.out untaken"
+        if elastic
+        else r"channel from talker\.out to listener\.into is full \(4 messages\)"
+    )
+    with pytest.raises(DeadlockError, match=reason):
         talker.run(
             RunSteps(10),
             Loihi2SimCfg(select_tag="floating_pt", **options),
@@ -157,8 +168,10 @@ def test_a_loop_with_a_delay_over_two_workers_runs(options):
     cell.stop()
 
 
-def blocked(port, peer, operation="recv"):
-    return Blocked(port, operation, peer, "SPK", 7, "model.py:3")
+def blocked(port, peer, operation="recv", step=7, capacity=0):
+    return Blocked(
+        port, operation, peer, "SPK" if step else "ASYNC", step, "model.py:3", since=1.25, capacity=capacity
+    )
 
 
 def test_find_cycle_returns_the_loop_and_not_those_that_wait_for_it():
@@ -168,9 +181,35 @@ def test_find_cycle_returns_the_loop_and_not_those_that_wait_for_it():
 
 
 def test_explain_tells_a_loop_over_a_full_channel_from_a_loop_without_delay():
-    text = explain([blocked("a.out", "b.in", "send"), blocked("b.x", "a.y")])
-    assert "contains a full channel (a.out to b.in)" in text
+    text = explain([blocked("a.out", "b.in", "send", capacity=32), blocked("b.x", "a.y")])
+    assert "contains a full channel (a.out to b.in, 32 messages)" in text
+    assert "'pypy_channel_size': 64" in text
     assert "no delay" in explain([blocked("a.in", "b.out"), blocked("b.in", "a.out")])
+
+
+def test_explain_says_how_long_and_where_each_waits():
+    text = explain([blocked("a.in", "b.out"), blocked("b.in", "a.out", step=5)])
+    assert text.startswith("Deadlock in time step 5, phase SPK: every unfinished process waits")
+    assert "a.in waits in recv() for b.out in step 7, SPK, for 1.2 s  (model.py:3)" in text
+    assert "b.in waits in recv() for a.out, for 1.2 s  (model.py:3)" in text
+
+
+def test_explain_asynchronous_networks():
+    text = explain([blocked("a.in", "b.out", step=0), blocked("b.in", "a.out", step=0)])
+    assert text.startswith("Deadlock in an asynchronous network:")
+    mixed = explain([blocked("a.in", "b.out", step=0), blocked("b.in", "a.out", step=3)])
+    assert mixed.startswith("Deadlock in time step 3, phase SPK:")
+    assert "a.in waits in recv() for b.out in step 0, ASYNC" in mixed
+
+
+def test_explain_names_peers_that_have_ended_their_run():
+    text = explain([blocked("a.in", "b.out", step=0)], ["b"])
+    assert "'b' has ended its run; nothing more will come to a.in" in text
+    assert "Receive no more messages in a run than it sends" in text
+    full = explain([blocked("a.out", "b.in", "send", step=0, capacity=4)], ["b"])
+    assert "'b' has ended its run with 4 messages of a.out untaken" in full
+    # the same without that it has ended
+    assert "has finished this phase without sending" in explain([blocked("a.in", "b.out")])
 
 
 def test_messages_under_way_are_counted_for_each_pair():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from lahar.processes import AbstractProcess, Var
 from lahar.processes.errors import DeadlockError, ModelError, RemoteProtocolError
 from lahar.processes.model import LavaPyType, Phase, PyLoihiProcessModel
 from lahar.runtime import RunSteps
-from lahar.runtime.engine import Engine, Failure
+from lahar.runtime.engine import Engine, Failure, Interrupted
 from lahar.runtime.outcome import Outcome, to_exception
 from lahar.runtime.sequencer import Need
 
@@ -25,8 +26,15 @@ def engine_of(process):
 
 
 def go(engine, limit):
-    engine.sequencer.limit = limit
-    engine.run()
+    """Run up to time step `limit`; a failed run is interrupted."""
+
+    def idle():
+        engine.check_deadlock()
+        return True
+
+    engine.begin_run(dict.fromkeys(engine.domains, limit), limit - engine.step)
+    with suppress(Interrupted):
+        engine.run(idle)
     return engine
 
 
@@ -120,14 +128,15 @@ def test_all_models_see_the_same_phase_and_step():
     a, b = rm.ring(rm.Scripted(name="a", guards="lrn post"), rm.Scripted(name="b"))
     engine = engine_of(a)
     moments = []
-    begin = engine.begin
+    (domain,) = engine.domains.values()
+    begin = domain._begin
 
     def note(phase, step):
         calls = begin(phase, step)
         moments.append((phase, {(x.model.phase, x.model.time_step) for x in engine.actors}, len(calls)))
         return calls
 
-    engine.begin = note
+    domain._begin = note
     go(engine, 2)
     assert moments == [
         (phase, {(phase, step)}, 2 if phase is Phase.SPK else 1)
@@ -142,7 +151,9 @@ def test_runs_continue_where_they_ended():
     engine = go(engine_of(ramp), 3)
     assert engine.get(total.total.id).tolist() == [6, 6]
     go(engine, 3)
-    assert engine.sequencer.step == 3
+    assert engine.steps == {0: 3}
+    assert engine.step == 3
+    assert not engine.unfinished
     assert go(engine, 5).get(total.total.id).tolist() == [15, 15]
 
 

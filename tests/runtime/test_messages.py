@@ -13,7 +13,7 @@ from support.control_messages import messages
 
 from lahar.processes.errors import RemoteProtocolError
 from lahar.runtime import messages as m
-from lahar.runtime.sockets import CONTROL, DATA, SECRET_BYTES, seal, unseal
+from lahar.runtime.sockets import CONTROL, DATA, MARK, REFERENCE, SECRET_BYTES, seal, unseal
 
 
 def sent(message):
@@ -27,9 +27,9 @@ def test_every_message_survives_the_way(message):
 
 
 def test_messages_are_values():
-    assert m.Grant(3) == m.Grant(3) != m.Grant(4)
+    assert m.Abort(0, 3) == m.Abort(0, 3) != m.Abort(0, 4)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        m.Grant(3).step = 4
+        m.Abort(0, 3).phase = 4
 
 
 def test_buffers_are_not_copied_when_encoding():
@@ -49,7 +49,7 @@ def packed(*content):
 
 @pytest.mark.parametrize("version", [0, m.VERSION + 1, "1", None])
 def test_another_version_is_refused(version):
-    refused(packed(version, "Grant", [3]), "protocol version")
+    refused(packed(version, "Abort", [0, 3]), "protocol version")
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,17 @@ def test_another_version_is_refused(version):
         ("Nonsense", [], "Nonsense"),
         ("Message", [], "Message"),
         (3, [], "not a control message"),
-        (["Grant"], [3], "not a control message"),
-        ("Grant", [], "wrong number of fields in Grant"),
-        ("Grant", [3, 4], "wrong number of fields in Grant"),
-        ("Grant", ["3"], r"Grant\.step is '3'"),
-        ("Grant", [3.0], r"Grant\.step is 3\.0"),
-        ("Grant", [True], r"Grant\.step is True"),
-        ("Grant", [None], r"Grant\.step is None"),
-        ("Grant", 3, "not a control message"),
+        (["Abort"], [0, 3], "not a control message"),
+        ("Abort", [], "wrong number of fields in Abort"),
+        ("Abort", [3, 4, 5], "wrong number of fields in Abort"),
+        ("Abort", [0, "3"], r"Abort\.phase is '3'"),
+        ("Abort", [0, 3.0], r"Abort\.phase is 3\.0"),
+        ("Abort", [0, True], r"Abort\.phase is True"),
+        ("Abort", [0, None], r"Abort\.phase is None"),
+        ("Abort", 3, "not a control message"),
+        ("Grant", [3, 1, 0], r"Grant\.limits is 3"),
+        ("Grant", [[3], 1, False], r"Grant\.final is False"),
+        ("Hold", [0], r"Hold\.why is 0"),
         ("Hello", [1, 2], r"Hello\.address is 2"),
         ("Get", [1, 2], r"Get\.vars is 2"),
         ("Get", [1, {}], r"Get\.vars is"),
@@ -76,7 +79,7 @@ def test_wrong_fields_are_refused(name, fields, text):
 
 
 def test_buffers_where_none_belong_are_refused():
-    refused([*sent(m.Hold()), b"more"], "wrong number of fields in Hold")
+    refused([*sent(m.Rest()), b"more"], "wrong number of fields in Rest")
 
 
 @pytest.mark.parametrize("frames", [[], [b""], [b"\xc1"], [b"\x93\x01"], [b"\xdd\xff\xff\xff\xff"]])
@@ -131,7 +134,7 @@ def test_deeply_nested_messages_are_refused():
 # --- the seal ---------------------------------------------------------------------------------------
 
 
-@given(st.sampled_from([CONTROL, DATA]), st.integers(0, 2**16 - 1), st.binary(max_size=20))
+@given(st.sampled_from([CONTROL, DATA, MARK, REFERENCE]), st.integers(0, 2**16 - 1), st.binary(max_size=20))
 def test_the_seal_says_what_and_who(what, sender, payload):
     secret = bytes(range(SECRET_BYTES))
     frames = [seal(what, sender, secret) + payload, b"rest"]

@@ -5,7 +5,7 @@ import pytest
 import runtime_models as rm
 
 from lahar.processes import AbstractProcess, Monitor, RefPort, Var, VarPort
-from lahar.processes.errors import DeadlockError, ModelError, PlacementError, StateError
+from lahar.processes.errors import DeadlockError, ModelError, StateError
 from lahar.processes.model import (
     CPU,
     LavaPyType,
@@ -145,13 +145,13 @@ def test_processes_that_read_each_other_in_one_phase_are_reported(options):
     a.stop()
 
 
-def test_coupled_processes_cannot_be_placed_apart():
+def test_coupled_processes_may_be_placed_apart():
     owner, reader = Cell(name="owner"), Cell(name="reader")
     reader.ref.connect_var(owner.x)
-    with pytest.raises(PlacementError, match="coupled by a RefPort") as caught:
-        owner.compile(Loihi2SimCfg(partitions=2, placement={owner: 0, reader: 1}))
-    assert "'owner' in 0" in str(caught.value)
-    assert "'reader' in 1" in str(caught.value)
+    run(owner, 3, partitions=2, placement={owner: 0, reader: 1})
+    assert reader.seen.get().tolist() == [3, 3]
+    assert owner.runtime.plan.partition[0] != owner.runtime.plan.partition[1]
+    owner.stop()
 
 
 # --- which phases, which Vars ---------------------------------------------------------------------------
@@ -176,14 +176,30 @@ def seen(reader):
 
 @pytest.mark.parametrize("options", WAYS, ids=str)
 @pytest.mark.parametrize("phase", ["SPK", "LRN"])
-@pytest.mark.parametrize(("action", "verb"), [("r", "read"), ("w", "write"), ("q", "wait")])
-def test_references_are_refused_outside_of_management(options, phase, action, verb):
+@pytest.mark.parametrize(("action", "verb"), [("r", "read"), ("q", "wait")])
+def test_reading_and_waiting_are_refused_outside_of_management(options, phase, action, verb):
     with pytest.raises(
         ModelError, match=rf"'r0\.ref'\.{verb}\(\) of Var 'owner\.v' in phase {phase}"
     ) as caught:
         owner_and(action, phase=phase, options=options)
     assert caught.value.time_step == 1
     assert "run_pre_mgmt and run_post_mgmt only" in str(caught.value)
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize("phase", ["SPK", "LRN"])
+def test_writes_outside_of_management_are_applied_at_the_end_of_the_phase(options, phase):
+    """In the order in which the writers were created; management of the same step sees them."""
+    owner = rm.Owner(name="owner", guards="")
+    writers = [rm.Reader(action="w", phase=phase, value=k) for k in (1, 2, 3)]
+    reader = rm.Reader(action="r")
+    for other in (reader, *reversed(writers)):
+        other.ref.connect_var(owner.v)
+    run(owner, 3, **options)
+    owner.stop()
+    assert seen(reader) == [13, 23, 33]
+    assert owner.v.get().tolist() == [33, 33]
+    assert owner.v.get().dtype == np.int32
 
 
 @pytest.mark.parametrize("options", WAYS, ids=str)

@@ -341,12 +341,12 @@ def test_announced_sizes_do_not_allocate():
 # --- marks --------------------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 2**64 - 1), st.integers(0, 255))
-def test_marks_survive_the_way(number, needs):
-    assert wire.decode_mark(wire.encode_mark(number, needs)) == (number, needs)
+@given(st.integers(0, 2**16 - 1), st.integers(0, 2**64 - 1), st.integers(0, 255))
+def test_marks_survive_the_way(domain, number, needs):
+    assert wire.decode_mark(wire.encode_mark(domain, number, needs)) == (domain, number, needs)
 
 
-@pytest.mark.parametrize("size", [0, 1, 8, 10, 100])
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 12, 100])
 def test_what_is_not_a_mark_is_refused(size):
-    with pytest.raises(RemoteProtocolError, match=f"a mark of {size} bytes, expected 9"):
+    with pytest.raises(RemoteProtocolError, match=f"a mark of {size} bytes, expected 11"):
         wire.decode_mark(b"x" * size)
