@@ -25,6 +25,7 @@ from .outcome import Outcome
 from .pipes import HostSender, PipeInbox, PipeOutbox, make_host_ends
 from .reports import format_error
 from .scheduler import Scheduler, Wait
+from .sequencer import Need
 
 _ENDLESS = sys.maxsize
 
@@ -38,6 +39,7 @@ class InlineNetwork:
         self._thread: threading.Thread | None = None
         self._outcome: Outcome | None = None
         self._halting = False
+        self._wish = Need.NOTHING
         self._abandoned = False
         # what other threads have for the engine: messages and credits of pipes; None to make it look
         self._letters: queue.SimpleQueue[tuple[str, int, Any] | None] = queue.SimpleQueue()
@@ -71,7 +73,7 @@ class InlineNetwork:
         for number, domain in self._engine.domains.items():
             if number in paced:
                 domain.begin_step = self._begin_paced_step
-            elif self._plan.pipes:
+            elif self._plan.pipes or len(self._engine.domains) + len(self._engine.free) > 1:
                 domain.begin_step = self._begin_step
         for free in self._engine.free:
             free.on_poll = self._poll
@@ -81,6 +83,7 @@ class InlineNetwork:
         """Run `steps` time steps (None: until halted), in this thread if `blocking`."""
         self._outcome = None
         self._halting = False
+        self._wish = Need.NOTHING
         engine = self.engine
         # set here and never in the thread, so that a halt cannot be overwritten
         limits = {k: _ENDLESS if steps is None else done + steps for k, done in engine.steps.items()}
@@ -120,17 +123,26 @@ class InlineNetwork:
             error = StateError(f"The run was interrupted in the middle of time step {self.step}.")
         except Exception as bug:  # of Lahar itself: the user must see it, and where
             error = LocalProtocolError(f"the engine failed: {format_error(bug)}")
-        wish = engine.take_wish()
+        self._take_wish()
         failures = engine.take_failures()
         if failures or error is not None:
             engine.scheduler.abandon()
-        self._outcome = Outcome(self.step, wish, failures, error)
+        self._outcome = Outcome(self.step, self._wish, failures, error)
+
+    def _take_wish(self) -> None:
+        """Where several strands run, one may have ended with a request while others go on: halt them."""
+        wish = self.engine.take_wish()
+        if wish is not Need.NOTHING:
+            self._wish = min(self._wish or Need.STOP, wish)
+            self._halting = True
+            self.engine.halt("stop" if self._wish is Need.STOP else "pause")
 
     # --- waiting ----------------------------------------------------------------------------------
 
     def _wait(self) -> bool:
         """Every actor waits: for the host, or for ever."""
         engine = self.engine
+        self._take_wish()
         if self._read_letters():
             return True
         if self._abandoned or engine.scheduler.failures:
@@ -164,6 +176,7 @@ class InlineNetwork:
     def _begin_step(self, domain: LoihiDomain) -> None:
         del domain
         self._read_letters()
+        self._take_wish()
         if self._abandoned:
             raise Interrupted
 
@@ -179,6 +192,7 @@ class InlineNetwork:
     def _poll(self) -> None:
         """An asynchronous actor looks for commands of the host."""
         self._read_letters()
+        self._take_wish()
         if self._abandoned or self.engine.scheduler.failures:
             self.engine.scheduler.interrupt(Interrupted())
 

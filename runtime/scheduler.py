@@ -84,6 +84,7 @@ class Scheduler:
         # one queue for both: else those who wake or poll each other for ever would starve a strand
         self._ready: deque[_Carrier | Strand] = deque()
         self._several = False
+        self._idling = False
         self._hub: Any = None
 
     def run(self, strands: Iterable[Strand], idle: Callable[[], bool]) -> None:
@@ -111,11 +112,18 @@ class Scheduler:
                         carrier.switch(first)
                     else:
                         first.switch()
-                elif not self.blocked or not idle():
+                elif not self.blocked or not self._idle(idle):
                     return
         except BaseException:
             self.abandon()
             raise
+
+    def _idle(self, idle: Callable[[], bool]) -> bool:
+        self._idling = True
+        try:
+            return idle()
+        finally:
+            self._idling = False
 
     def _enqueue(self, strand: Strand) -> None:
         strand.queued = True
@@ -174,8 +182,8 @@ class Scheduler:
 
     @property
     def stuck(self) -> bool:
-        """Whether nothing can go on unless somebody is woken from outside."""
-        return bool(self.blocked) and not self._ready
+        """Whether nothing can go on unless somebody is woken from outside; never true inside a call."""
+        return self._idling and bool(self.blocked) and not self._ready
 
     def wake(self, sleeper: Any) -> None:
         """Let a suspended greenlet go on."""

@@ -159,6 +159,7 @@ class ServiceProtocol:
         self._held: dict[int, list[list[int]]] = {}
         self._why = "pause"
         self._agreed = False  # on the last step of the run: a further halt changes nothing
+        self._resting = False  # workers have been told to leave asynchronous actors where they are
         self._wish = Need.NOTHING
         self._round = 0  # of asking everybody what it is doing
         self._conditions: dict[int, m.Condition] = {}
@@ -181,7 +182,7 @@ class ServiceProtocol:
             return [Ended(tuple(self.steps), Need.NOTHING)]
         self._answered.clear()
         self._pending.clear()
-        self._agreed = False
+        self._agreed = self._resting = False
         self.state = State.RUNNING
         if event.steps is None:
             return self._grant([ENDLESS] * len(self.steps), ENDLESS)
@@ -235,6 +236,9 @@ class ServiceProtocol:
             case m.Reached() if self.state is State.HOLDING:
                 return []  # sent before the worker saw Hold; its Holding follows
         if worker in self._answered:
+            if isinstance(message, m.Reached) and worker in self._pending and not message.pending:
+                self._pending.discard(worker)  # its asynchronous actors have returned meanwhile
+                return []
             raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__} twice")
         self._answered.add(worker)
         if isinstance(message, m.Reached) and message.pending:
@@ -244,6 +248,8 @@ class ServiceProtocol:
         if self._pending:
             self._answered -= self._pending
             self._pending.clear()
+            self._resting = True
+            self._conditions_wanted = False  # who waits now will rest, which is no deadlock
             return [ToAll(m.Rest())]
         self._answered.clear()
         match message:
@@ -254,6 +260,7 @@ class ServiceProtocol:
                 self.state = State.IDLE
                 return [Opened()]
             case m.Reached():
+                self._conditions_wanted = False
                 self.steps = list(self._granted)
                 wish, self._wish = self._wish, Need.NOTHING
                 self.state = State.IDLE
@@ -263,7 +270,8 @@ class ServiceProtocol:
     # --- deadlock ---------------------------------------------------------------------------------
 
     def _ask(self) -> list[Action]:
-        if self._conditions_wanted or self.state not in (State.RUNNING, State.HOLDING):
+        # while it holds, what waits may be waiting for steps that will be granted
+        if self._conditions_wanted or self._resting or self.state is not State.RUNNING:
             return []
         self._round += 1
         self._conditions = {}
@@ -295,6 +303,10 @@ class ServiceProtocol:
 
     def _hold(self) -> list[Action]:
         self.state = State.HOLDING
+        self._conditions_wanted = self._resting = (
+            False  # what workers said before the next grant does not count
+        )
+        self._pending.clear()
         self._answered.clear()
         self._held.clear()
         return [ToAll(m.Hold(self._why))]
@@ -305,7 +317,6 @@ class ServiceProtocol:
             return []
         self.state = State.RUNNING
         self._agreed = True
-        self._conditions_wanted = False  # what workers said before this grant does not count
         limits = list(self.steps)
         for domain, step in (pair for steps in self._held.values() for pair in steps):
             limits[domain] = max(limits[domain], step)

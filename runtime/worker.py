@@ -187,6 +187,7 @@ class Worker:
                 case wp.Advance():
                     if self._executing:
                         self._final = bool(action.grant.final)
+                        self._domains_ended = False
                         self._running.extend(dict(enumerate(action.grant.limits)))
                         self._wake_at_barrier()
                     else:
@@ -215,6 +216,8 @@ class Worker:
         """Tell whether anything can happen here without a message from outside, and who waits for what."""
         self._flush()
         engine = self._engine
+        if self._executing:
+            self._look_after_strands()  # whoever will rest must be known of before it is found waiting
         idle = not self._executing and self._todo is None
         waits = engine.blocked_actors() if engine is not None else []
         others = {k: peer for k, peer in self._peers.items() if k != HOST_NUMBER}
@@ -463,7 +466,7 @@ class Worker:
         self._look_after_strands()
         if self._resting:
             return False
-        if not self._peers and not self._final and self._protocol.state is wp.State.RUNNING:
+        if not self._peers and not self._final and self._protocol.goes_on:
             engine.check_deadlock()
         frames = self._mailbox.receive(self._patience)
         if frames is None:

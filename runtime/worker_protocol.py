@@ -196,6 +196,11 @@ class WorkerProtocol:
         self.state = State.CONNECTED
         self._wished = False  # the service will hold this run
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run goes on as far as it was granted: nobody here has asked to end it earlier."""
+        return self.state is State.RUNNING and not self._wished
+
     def receive(self, event: Event) -> list[Action]:
         """Take a message from the service or an event from the engine; return what to do.
 

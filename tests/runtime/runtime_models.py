@@ -694,6 +694,7 @@ class Taker(AbstractProcess):
     def __init__(self, *, count=None, shape=(1,), **kwargs):
         super().__init__(count=count, shape=shape, **kwargs)
         self.into = InPort(shape)
+        self.other = InPort(shape)  # only joins networks
         self.got = Var((128,), -1)
         self.n = Var((1,), 0)
         self.runs = Var((1,), 0)
@@ -702,6 +703,7 @@ class Taker(AbstractProcess):
 @free_model_of(Taker)
 class PyTakerModel(PyAsyncProcessModel):
     into = LavaPyType(PyInPort.VEC_DENSE, int)
+    other = LavaPyType(PyInPort.VEC_DENSE, int)
     got = LavaPyType(np.ndarray, int)
     n = LavaPyType(np.ndarray, int)
     runs = LavaPyType(np.ndarray, int)
@@ -718,14 +720,16 @@ class PyTakerModel(PyAsyncProcessModel):
 class Polling(AbstractProcess):
     """Computes until it is told to pause or stop; `polls` False: for ever."""
 
-    def __init__(self, *, polls=True, ask="", **kwargs):
-        super().__init__(polls=polls, ask=ask, **kwargs)
+    def __init__(self, *, polls=True, **kwargs):
+        super().__init__(polls=polls, **kwargs)
+        self.out = OutPort((1,))
         self.turns = Var((1,), 0)
         self.told = Var((2,), 0)
 
 
 @free_model_of(Polling)
 class PyPollingModel(PyAsyncProcessModel):
+    out = LavaPyType(PyOutPort.VEC_DENSE, int)
     turns = LavaPyType(np.ndarray, int)
     told = LavaPyType(np.ndarray, int)
 
@@ -747,11 +751,15 @@ class Failing(AbstractProcess):
 
     def __init__(self, *, ask="", **kwargs):
         super().__init__(ask=ask, **kwargs)
+        self.out = OutPort((1,))
+        self.also = OutPort((1,))
         self.runs = Var((1,), 0)
 
 
 @free_model_of(Failing)
 class PyFailingModel(PyAsyncProcessModel):
+    out = LavaPyType(PyOutPort.VEC_DENSE, int)
+    also = LavaPyType(PyOutPort.VEC_DENSE, int)
     runs = LavaPyType(np.ndarray, int)
 
     def run_async(self):
@@ -763,6 +771,25 @@ class PyFailingModel(PyAsyncProcessModel):
             self._req_pause = True
         if "stop" in ask:
             self._req_stop = True
+
+
+class Player(AbstractProcess):
+    """Receives, then sends."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.into = InPort((1,))
+        self.out = OutPort((1,))
+
+
+@free_model_of(Player)
+class PyPlayerModel(PyAsyncProcessModel):
+    into = LavaPyType(PyInPort.VEC_DENSE, int)
+    out = LavaPyType(PyOutPort.VEC_DENSE, int)
+
+    def run_async(self):
+        for _ in range(self.num_steps):
+            self.out.send(self.into.recv() + 1)
 
 
 class Hop(AbstractProcess):
@@ -791,11 +818,13 @@ class Clock(AbstractProcess):
 
     def __init__(self, *, ask="", at=3, **kwargs):
         super().__init__(ask=ask, at=at, **kwargs)
+        self.out = OutPort((1,))
         self.t = Var((1,), 0)
 
 
 @model_of(Clock)
 class PyClockModel(PyLoihiProcessModel):
+    out = LavaPyType(PyOutPort.VEC_DENSE, int)
     t = LavaPyType(np.ndarray, int)
 
     def run_spk(self):

@@ -23,8 +23,8 @@ from lahar.runtime.sequencer import Need
 CAPACITY = 4
 
 
-class SimulatedWorker:
-    """Protocol, shell and engine of one worker.
+class Strand:
+    """The part of a sync domain in one worker, or an asynchronous actor.
 
     Attributes
     ----------
@@ -32,19 +32,51 @@ class SimulatedWorker:
         Time steps begun and completed.
     """
 
-    def __init__(self, network, number):
+    def __init__(self):
+        self.begun = self.done = self.limit = 0
+        self.ended = False  # in this run, by a request
+
+
+class SimulatedWorker:
+    """Protocol, shell and engine of one worker.
+
+    Attributes
+    ----------
+    domains : dict of int to Strand
+    free : str
+        ``"running"``, ``"waiting"`` (for a message) or empty: what its asynchronous actor does, if it has one.
+    """
+
+    def __init__(self, network, number, domains, is_free):
         self.network = network
         self.number = number
         self.protocol = wp.WorkerProtocol()
         self.inbox = deque()
-        self.begun = self.done = self.limit = 0
+        self.domains = {d: Strand() for d in domains}
+        self.is_free = is_free
+        self.free = ""
+        self.calls = 0  # of the asynchronous actor, that have begun
         self.todo = None
-        self.building = self.executing = False
+        self.executing = self.final = self.resting = self.said_ended = self.halting = False
         self.lost = False
+        self.wishes = []
         self.send(m.Hello(100 + number, f"ipc://{number}"))
 
     def send(self, message):
         self.network.to_service[self.number].append(message)
+
+    @property
+    def steps(self):
+        return [[d, s.begun] for d, s in self.domains.items()]
+
+    @property
+    def completed(self):
+        return [[d, s.done] for d, s in self.domains.items()]
+
+    def set_limits(self, limits):
+        for d, strand in self.domains.items():
+            strand.limit = limits[d]
+            strand.ended = False
 
     def feed(self, event):
         for action in self.protocol.receive(event):
@@ -53,22 +85,28 @@ class SimulatedWorker:
                     self.send(action.message)
                 case wp.BuildModels():
                     if self.number in self.network.failing_builds:
-                        self.feed(wp.ModelsFailed(0, 0, b"failure"))
+                        self.feed(wp.ModelsFailed(0, 0, 0, b"failure"))
                     else:
                         self.feed(wp.ModelsBuilt())
                 case wp.Advance():
                     if self.executing:
-                        self.limit = action.limit
+                        self.final = bool(action.grant.final)
+                        self.said_ended = False
+                        self.set_limits(action.grant.limits)
                     else:
                         self.todo = action
                 case wp.Halt():
-                    self.limit = self.begun
+                    for strand in self.domains.values():
+                        strand.limit = strand.begun
+                    self.halting = True
                     self.todo = None
-                    self.send(m.Holding(self.begun))
+                    self.send(m.Holding(self.steps))
+                case wp.LetRest():
+                    self.resting = True
                 case wp.GiveUp():
                     self.todo = None
                     self.executing = False
-                    self.send(m.Aborted(self.begun))
+                    self.send(m.Aborted(max((n for _, n in self.steps), default=0)))
                 case wp.End():
                     self.executing = False
                 case wp.Report() | wp.Access():
@@ -81,45 +119,75 @@ class SimulatedWorker:
         if self.lost:
             return []
         if self.todo is not None:
-            return [self.start]
-        found = [self.take] if self.inbox else []
-        if self.executing and self.begun > self.done:
-            if self.network.can_finish(self):
-                found = [self.finish_step]
-        elif self.executing:
-            found = [*found, self.begin_step] if self.begun < self.limit else [self.end]
+            return [(self.start, None)]
+        found = [(self.take, None)] if self.inbox else []
+        if not self.executing:
+            return found
+        busy = False
+        for d, strand in self.domains.items():
+            if strand.begun > strand.done:
+                busy = True
+                if self.network.can_finish(self, d):
+                    found.append((self.finish_step, d))
+            elif strand.begun < strand.limit and not strand.ended:
+                busy = True
+                if self.network.can_begin(self, d):
+                    found.append((self.begin_step, d))
+        if self.free == "running":
+            busy = True
+            found.append((self.act_freely, None))
+        if not busy:
+            if not self.free or self.resting:
+                return [*found, (self.end, None)]
+            if self.final and not self.said_ended and self.protocol.state is wp.State.RUNNING:
+                found.append((self.say_domains_ended, None))
         return found
 
     def take(self):
         self.feed(self.inbox.popleft())
 
     def start(self):
-        self.limit, self.todo = self.todo.limit, None
+        grant, self.todo = self.todo.grant, None
+        self.set_limits(grant.limits)
+        self.final, self.resting, self.said_ended = bool(grant.final), False, False
+        if not self.final:
+            self.halting = False
+            if self.is_free:
+                self.calls += not self.free
+                self.free = "running"
         self.executing = True
 
-    def begin_step(self):
-        if self.network.can_begin(self):
-            self.begun += 1
-            self.network.log.append((self.number, self.begun))
-            if self.network.rng.random() < 0.1:
-                self.send(m.Progress(self.begun))
-        elif self.inbox:
-            self.take()
+    def begin_step(self, d):
+        strand = self.domains[d]
+        strand.begun += 1
+        self.network.log.append((self.number, d, strand.begun))
 
-    def finish_step(self):
-        failing, need = self.network.fate(self.number, self.begun)
+    def finish_step(self, d):
+        strand = self.domains[d]
+        failing, need = self.network.fate(self.number, d, strand.begun)
         if failing:
             self.executing = False
-            self.feed(wp.ModelsFailed(self.begun, 0, b"failure"))
+            self.feed(wp.ModelsFailed(strand.begun, d, 0, b"failure"))
             return
-        self.done = self.begun
+        strand.done = strand.begun
         if need:
-            self.executing = False
-            self.feed(wp.StepsEnded(self.done, int(need)))
+            strand.ended = True
+            strand.limit = strand.done
+            self.feed(wp.Wished(strand.done, int(need)))
+
+    def act_freely(self):
+        """The asynchronous actor returns (surely if it is told to), waits for a message, or goes on."""
+        self.free = self.network.rng.choice(["running", "waiting", ""])
+        if not self.free and self.network.rng.random() < self.network.free_wishes:
+            self.feed(wp.Wished(0, int(self.network.rng.choice([Need.PAUSE, Need.STOP]))))
+
+    def say_domains_ended(self):
+        self.said_ended = True
+        self.feed(wp.DomainsEnded(self.completed))
 
     def end(self):
         self.executing = False
-        self.feed(wp.StepsEnded(self.done, 0))
+        self.feed(wp.RunEnded(self.completed))
 
 
 class Network:
@@ -128,16 +196,34 @@ class Network:
     Parameters
     ----------
     edges : list of (source, destination, delay)
-        A worker finishes step t when each source has finished step t - delay (elastic).
+        A worker finishes step t of a domain when each source has finished step t - delay of it (elastic).
     lockstep : bool
-        Nobody begins step t + 1 before all have finished step t.
+        Nobody begins step t + 1 of a domain before all have finished its step t.
     wishes : dict of int to Need
-        Time step -> what a model of worker ``step % workers`` asks for in it.
+        Time step of domain 0 -> what a model of worker ``step % workers`` asks for in it.
     failures : set of (worker, step)
+        In domain 0.
+    domains : list of set of int
+        Workers of each further domain; all are in domain 0.
+    free : set of int
+        Workers with an asynchronous actor.
+    free_wishes : float
+        How often such an actor asks for something when it returns.
     """
 
     def __init__(
-        self, rng, workers, lockstep=False, edges=(), wishes=None, failures=(), failing_builds=(), losses=0.0
+        self,
+        rng,
+        workers,
+        lockstep=False,
+        edges=(),
+        wishes=None,
+        failures=(),
+        failing_builds=(),
+        losses=0.0,
+        domains=(),
+        free=(),
+        free_wishes=0.0,
     ):
         self.rng = rng
         self.lockstep = lockstep
@@ -146,31 +232,47 @@ class Network:
         self.failures = set(failures)
         self.failing_builds = set(failing_builds)
         self.losses = losses
+        self.free_wishes = free_wishes
         self.log = []
-        self.service = sp.ServiceProtocol(workers)
+        self.members = [set(range(workers)), *domains]
+        self.service = sp.ServiceProtocol(workers, len(self.members))
         self.to_service = [deque() for _ in range(workers)]
-        self.workers = [SimulatedWorker(self, k) for k in range(workers)]
+        self.workers = [
+            SimulatedWorker(self, k, [d for d, where in enumerate(self.members) if k in where], k in free)
+            for k in range(workers)
+        ]
         self.events = []
 
-    def fate(self, worker, step):
+    def fate(self, worker, d, step):
+        if d:
+            return False, Need.NOTHING
         if (worker, step) in self.failures:
             return True, Need.NOTHING
         need = self.wishes.get(step, Need.NOTHING)
         mine = self.lockstep or step % len(self.workers) == worker
         return False, need if mine else Need.NOTHING
 
-    def can_finish(self, worker):
+    def strand(self, worker, d):
+        return self.workers[worker].domains[d]
+
+    def can_finish(self, worker, d):
         if self.lockstep:
             return True
+        here = worker.domains[d]
         return all(
-            self.workers[a].done >= worker.begun - delay for a, b, delay in self.edges if b == worker.number
+            self.strand(a, d).done >= here.begun - delay
+            for a, b, delay in self.edges
+            if b == worker.number and a in self.members[d]
         )
 
-    def can_begin(self, worker):
+    def can_begin(self, worker, d):
+        here = worker.domains[d]
         if self.lockstep:
-            return all(other.done >= worker.done or other.lost for other in self.workers)
+            return all(self.strand(k, d).done >= here.done or self.workers[k].lost for k in self.members[d])
         return all(
-            self.workers[b].done + CAPACITY > worker.begun for a, b, _ in self.edges if a == worker.number
+            self.strand(b, d).done + CAPACITY > here.begun
+            for a, b, _ in self.edges
+            if a == worker.number and b in self.members[d]
         )
 
     # --- driving --------------------------------------------------------------------------------------
@@ -206,7 +308,7 @@ class Network:
     def step(self):
         """Let one randomly chosen thing happen; return False if nothing can."""
         choices = [(self.deliver, k) for k, queue in enumerate(self.to_service) if queue]
-        choices += [(choice, None) for worker in self.workers for choice in worker.choices()]
+        choices += [choice for worker in self.workers for choice in worker.choices()]
         if not choices:
             return False
         if self.losses and self.rng.random() < self.losses:
@@ -239,14 +341,16 @@ class Network:
         while self.step():
             pass
 
-    def assert_consistent(self, step):
-        """Everybody has completed the same time step, is idle, and nothing is under way."""
-        assert [w.done for w in self.workers] == [step] * len(self.workers)
-        assert [w.begun for w in self.workers] == [step] * len(self.workers)
+    def assert_consistent(self, *steps):
+        """Everybody has completed the same time step of each domain, is idle, and nothing is under way."""
+        for worker in self.workers:
+            for d, strand in worker.domains.items():
+                assert (strand.begun, strand.done) == (steps[d], steps[d])
         assert {w.protocol.state for w in self.workers} == {wp.State.IDLE}
         assert self.service.state is sp.State.IDLE
         for queue in (*self.to_service, *(w.inbox for w in self.workers)):
-            assert all(isinstance(message, m.Progress) for message in queue)
+            # a Rest that is on its way to a worker without asynchronous actors changes nothing there
+            assert all(message == m.Rest() for message in queue)
         assert not self.events
 
 
@@ -275,7 +379,7 @@ def test_runs_of_a_given_length_end_there(data, seed, workers, lockstep):
     for length in data.draw(st.lists(st.integers(0, 8), min_size=1, max_size=3)):
         network.tell(sp.Run(length))
         step += length
-        assert network.until(sp.Ended) == sp.Ended(step, Need.NOTHING)
+        assert network.until(sp.Ended) == sp.Ended((step,), Need.NOTHING)
         network.assert_consistent(step)
 
 
@@ -290,8 +394,9 @@ def test_halting_at_any_moment_leaves_a_consistent_cut(data, seed, workers, lock
         network.tell(sp.Run(length))
         ended = network.until(sp.Ended, halt_chance=rng.choice([0.3, 0.05, 0.01]))
         assert ended.wish is Need.NOTHING
-        assert step <= ended.step <= (step + length if length is not None else 10**9)
-        step = ended.step
+        (reached,) = ended.steps
+        assert step <= reached <= (step + length if length is not None else 10**9)
+        step = reached
         network.assert_consistent(step)
 
 
@@ -311,16 +416,17 @@ def test_requests_of_models_end_the_run_for_all(data, seed, workers, lockstep):
         if length is None and not halting and not any(w > step for w in wishes):
             network.tell(sp.HaltRun())
         ended = network.until(sp.Ended, halt_chance=0.02 if halting else 0.0)
-        asked = [s for s in wishes if step < s <= ended.step]
+        (reached,) = ended.steps
+        asked = [s for s in wishes if step < s <= reached]
         if ended.wish:
-            assert wishes[ended.step] is ended.wish if lockstep else ended.wish in map(wishes.get, asked)
+            assert wishes[reached] is ended.wish if lockstep else ended.wish in map(wishes.get, asked)
         else:
             assert not asked
         if lockstep and asked:
-            assert ended.step == min(asked)
+            assert reached == min(asked)
         if length is not None and not asked and not halting:
-            assert ended.step == step + length
-        step = ended.step
+            assert reached == step + length
+        step = reached
         network.assert_consistent(step)
 
 
@@ -336,8 +442,8 @@ def test_failing_models_end_in_failed(data, seed, workers, lockstep, halting):
     kinds = (sp.Broken, sp.Ended) if halting else sp.Broken
     event = network.until(kinds, halt_chance=0.02 if halting else 0.0)
     if isinstance(event, sp.Ended):
-        assert all(event.step < step for _, step in failures)
-        network.assert_consistent(event.step)
+        assert all(event.steps[0] < step for _, step in failures)
+        network.assert_consistent(*event.steps)
         return
     network.settle()
     assert network.service.state is sp.State.FAILED
@@ -386,6 +492,43 @@ def test_workers_lost_at_any_moment_end_in_failed(data, seed, workers, lockstep)
         assert worker.protocol.state is wp.State.ENDED
 
 
+@settings(max_examples=200)
+@given(st.data(), seeds, st.integers(1, 4), st.booleans())
+def test_several_domains_and_asynchronous_actors(data, seed, workers, lockstep):
+    """Each domain halts in a consistent cut of its own; actors that wait are left to rest, and go on."""
+    rng = random.Random(seed)
+    parts = st.sets(st.integers(0, workers - 1), min_size=1)
+    network = Network(
+        rng,
+        workers,
+        lockstep,
+        data.draw(graphs(workers)),
+        wishes=data.draw(
+            st.dictionaries(st.integers(1, 25), st.sampled_from([Need.PAUSE, Need.STOP]), max_size=3)
+        ),
+        domains=data.draw(st.lists(parts, max_size=2)),
+        free=data.draw(st.sets(st.integers(0, workers - 1))),
+        free_wishes=data.draw(st.sampled_from([0.0, 0.5])),
+    )
+    network.until(sp.Opened)
+    steps = [0] * len(network.members)
+    for length in data.draw(st.lists(st.sampled_from([None, 1, 3, 30]), min_size=1, max_size=4)):
+        waiting = [w.number for w in network.workers if w.free]
+        calls = [w.calls for w in network.workers]
+        network.tell(sp.Run(length))
+        # an actor that waits for ever does not let the run end before it is halted
+        ended = network.until(sp.Ended, halt_chance=rng.choice([0.3, 0.05, 0.01]))
+        for before, after in zip(steps, ended.steps, strict=True):
+            assert before <= after <= (before + length if length is not None else 10**9)
+        if not ended.wish:
+            assert not [s for s in network.wishes if steps[0] < s <= ended.steps[0]]
+        steps = list(ended.steps)
+        network.assert_consistent(*steps)
+        for worker, before in zip(network.workers, calls, strict=True):
+            # whoever was suspended has not been called anew
+            assert worker.calls - before <= (worker.is_free and worker.number not in waiting)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_same_seed_shows_the_same_run(seed):
     def run():
@@ -404,6 +547,6 @@ def test_a_broken_protocol_is_noticed():
     network = Network(random.Random(1), 2)
     network.until(sp.Opened)
     network.tell(sp.Run(3))
-    network.to_service[0].append(m.Holding(2))
+    network.to_service[0].append(m.Holding([[0, 2]]))
     with pytest.raises(LaharError, match="worker 0 sent Holding in state RUNNING"):
         network.until(sp.Ended)

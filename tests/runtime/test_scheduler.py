@@ -319,13 +319,32 @@ def test_idle_may_leave_calls_suspended_and_a_later_run_lets_them_go_on():
 
     run(scheduler, phases([(None, waits)], [(None, lambda: log.append("next phase"))]), idle=lambda: False)
     assert log == []
-    assert scheduler.stuck
     latch.release()
-    assert not scheduler.stuck
     run(scheduler, phases([(None, lambda: log.append("new strand"))]))
     assert sorted(log) == ["goes on", "new strand", "next phase"]
     assert log.index("goes on") < log.index("next phase")
     assert not scheduler.blocked
+
+
+def test_who_is_called_is_not_stuck_even_if_all_others_wait():
+    """An actor that looks at the sockets in the middle of its call may be asked, and can still send."""
+    scheduler = Scheduler()
+    latch = Latch(scheduler)
+    seen = []
+
+    def looks():
+        scheduler.yield_to_others()
+        seen.append(scheduler.stuck)
+
+    def idle():
+        seen.append(scheduler.stuck)
+        latch.release()
+        seen.append(scheduler.stuck)
+        return True
+
+    run(scheduler, phases([(None, latch.wait)]), phases([(None, looks)]), idle=idle)
+    assert seen == [False, True, False]
+    assert not scheduler.stuck
 
 
 def test_a_strand_can_be_added_in_the_middle_of_a_run():

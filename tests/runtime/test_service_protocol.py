@@ -388,7 +388,7 @@ WAIT = ["a.into", "recv", "b.out", "SPK", 7, "model.py:3", 1.5, 0]
 @pytest.mark.parametrize("state", list(State))
 def test_a_hint_makes_the_service_ask_while_steps_are_executed(state):
     protocol = in_state(state)
-    expected = [sp.ToAll(m.Ask(1))] if state in (State.RUNNING, State.HOLDING) else []
+    expected = [sp.ToAll(m.Ask(1))] if state is State.RUNNING else []
     assert protocol.receive(0, m.Waiting()) == expected
     assert protocol.receive(1, m.Waiting()) == []  # one round at a time
     assert protocol.state is state
@@ -430,10 +430,10 @@ def test_workers_that_have_nothing_to_do_are_no_deadlock():
 
 def test_answers_from_before_a_grant_do_not_count():
     protocol = in_state(State.RUNNING)
-    protocol.tell(sp.HaltRun())
     protocol.receive(0, m.Waiting())
-    protocol.receive(0, holding(3))
     protocol.receive(0, condition(1))
+    protocol.tell(sp.HaltRun())
+    protocol.receive(0, holding(3))
     assert protocol.receive(1, holding(4)) == [sp.ToAll(grant(4))]
     assert protocol.receive(1, condition(1, waits=[WAIT])) == []
     assert protocol.state is State.RUNNING
@@ -464,3 +464,61 @@ def test_a_wait_for_the_host_is_no_deadlock():
     protocol.receive(0, condition(1, waits=[WAIT]))
     assert protocol.receive(1, condition(1, waits=[for_host])) == [sp.HostAwaited((Blocked(*for_host),))]
     assert protocol.state is State.RUNNING
+
+
+def test_an_actor_that_is_left_to_rest_is_no_deadlock():
+    """Whatever it said of itself before it was told."""
+    protocol = in_state(State.RUNNING)
+    protocol.tell(sp.HaltRun())
+    to_all(protocol, holding(4))
+    protocol.receive(0, reached(4, pending=1))
+    assert protocol.receive(0, m.Waiting()) == [sp.ToAll(m.Ask(1))]
+    protocol.receive(0, condition(1, waits=[WAIT]))
+    assert protocol.receive(1, reached(4)) == [sp.ToAll(m.Rest())]
+    assert protocol.receive(1, condition(1)) == []
+    assert protocol.receive(0, m.Waiting()) == []
+    assert protocol.receive(0, reached(4)) == [sp.Ended((4,), Need.NOTHING)]
+
+
+def test_answers_that_come_after_the_run_do_not_count():
+    protocol = in_state(State.RUNNING)
+    protocol.receive(0, m.Waiting())
+    protocol.receive(0, condition(1, waits=[WAIT]))
+    to_all(protocol, reached(4))
+    assert protocol.state is State.IDLE
+    assert protocol.receive(1, condition(1)) == []
+    assert protocol.state is State.IDLE
+    protocol.tell(sp.Run(None))
+    assert protocol.receive(0, m.Waiting()) == [sp.ToAll(m.Ask(2))]
+
+
+def test_who_waits_while_the_run_is_held_may_wait_for_steps_that_will_be_granted():
+    """A worker that asked for a pause is idle, and the one that waits for it blocked: no deadlock."""
+    protocol = in_state(State.RUNNING)
+    protocol.receive(1, m.Waiting())
+    protocol.receive(0, m.Wish(4, int(Need.PAUSE)))
+    protocol.receive(0, condition(1))
+    assert protocol.receive(1, condition(1, waits=[WAIT])) == []
+    assert protocol.state is State.HOLDING
+    to_all(protocol, holding(4))
+    assert protocol.receive(1, m.Waiting()) == [sp.ToAll(m.Ask(2))]
+
+
+def test_an_actor_may_return_after_it_was_said_to_be_pending():
+    protocol = in_state(State.RUNNING)
+    protocol.tell(sp.HaltRun())
+    to_all(protocol, holding(4))
+    protocol.receive(0, reached(4, pending=1))
+    assert protocol.receive(0, reached(4)) == []
+    assert protocol.receive(1, reached(4)) == [sp.Ended((4,), Need.NOTHING)]
+
+
+def test_a_request_of_an_actor_that_was_to_rest_holds_the_run_again():
+    protocol = in_state(State.RUNNING)
+    protocol.tell(sp.HaltRun())
+    to_all(protocol, holding(4))
+    protocol.receive(0, reached(4, pending=1))
+    assert protocol.receive(0, m.Wish(4, int(Need.PAUSE))) == [sp.ToAll(m.Hold("pause"))]
+    protocol.receive(1, reached(4))
+    assert to_all(protocol, holding(4)) == [sp.ToAll(grant(4))]
+    assert to_all(protocol, reached(4)) == [sp.Ended((4,), Need.PAUSE)]
