@@ -18,6 +18,7 @@ from lahar.processes.errors import UnpicklableError, WorkerDiedError
 from lahar.runtime import RunSteps, WorkerPool
 from lahar.runtime import launcher as launcher_module
 from lahar.runtime.launcher import Launcher
+from lahar.runtime.status import Status
 
 
 @pytest.fixture
@@ -55,7 +56,10 @@ class Listener:
 def spawn(launcher):
     """Start a worker that waits for a host that never comes."""
     directory = launcher.new_directory()
-    launcher.spawn(3, f"ipc://{directory}/control", f"ipc://{directory}/worker", b"12345678")
+    status = Status(4)
+    status.share(f"{directory}/status")
+    launcher.spawn(3, f"ipc://{directory}/control", f"ipc://{directory}/worker", b"12345678", status.path)
+    status.close()
     return directory
 
 
@@ -140,7 +144,7 @@ def test_the_end_of_the_fork_server_is_noticed():
     assert f"fork server (pid {launcher.pid}) ended with status -9" in str(listener.end)
     wait_until_gone([pid])
     with pytest.raises(WorkerDiedError, match="no worker can be started"):
-        launcher.spawn(0, "ipc://a", "ipc://b", b"12345678")
+        launcher.spawn(0, "ipc://a", "ipc://b", b"12345678", "status")
     launcher.close()
     assert not os.path.exists(launcher.directory)
 
