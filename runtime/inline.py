@@ -21,7 +21,7 @@ from .deadlock import HOST
 from .domains import LoihiDomain
 from .engine import Engine, Interrupted, build_failure
 from .outcome import Outcome
-from .pipes import HostSender, PipeInbox, PipeOutbox, make_host_ends
+from .pipes import HostSender, PipeInbox, PipeOutbox, break_pipes, make_host_ends
 from .reports import format_error
 from .scheduler import Scheduler, Wait
 
@@ -124,6 +124,7 @@ class InlineNetwork:
         if failures or error is not None:
             engine.scheduler.abandon()
         self._outcome = Outcome(self.step, wish, failures, error)
+        break_pipes(self.pipes, self._outcome)
 
     # --- waiting ----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lahar.processes.errors import LaharError, ModelError
 
@@ -35,12 +36,15 @@ class Outcome:
     def failed(self) -> bool:
         return bool(self.failures) or self.error is not None
 
+    @cached_property
+    def exception(self) -> LaharError | None:
+        """What describes the failure, chained to the original exception; None if there is none."""
+        return self.error or (to_exception(self.failures) if self.failures else None)
+
     def raise_if_failed(self) -> None:
-        """Raise the exception that describes the failure, chained to the original one."""
-        if self.error is not None:
-            raise self.error
-        if self.failures:
-            raise to_exception(self.failures)
+        """Raise the exception that describes the failure."""
+        if self.exception is not None:
+            raise self.exception
 
 
 def to_exception(failures: list[Failure]) -> ModelError:
