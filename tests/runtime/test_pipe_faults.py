@@ -22,7 +22,7 @@ pytestmark = [
 
 def network(script=None):
     """Return a ring of two with an Extractor and a sink at one, and an Injector into the sink."""
-    first, second = rm.ring(rm.Plain(name="first", script=script or {}), rm.Plain(name="second"))
+    first, _ = rm.ring(rm.Plain(name="first", script=script or {}), rm.Plain(name="second"))
     extractor, injector, sink = Extractor((1,)), Injector((1,)), SinkRingBuffer(shape=(1,), buffer=9)
     first.out.connect(extractor.in_port)
     injector.out_port.connect(sink.a_in)
@@ -31,9 +31,12 @@ def network(script=None):
 
 
 def use_until_refused(use):
-    with pytest.raises(StateError, match=r"over the pipe of '.*': the network has failed") as caught:
+    def go_on():
         while True:
             use()
+
+    with pytest.raises(StateError, match=r"over the pipe of '.*': the network has failed") as caught:
+        go_on()
     return caught.value
 
 
@@ -61,5 +64,5 @@ def test_the_end_of_a_worker_wakes_whoever_waits_at_a_pipe(setup):
     extractor.receive()
     os.kill(first.runtime.worker_pids()[0], signal.SIGKILL)
     assert isinstance(use_until_refused(extractor.receive).__cause__, WorkerDiedError)
-    with pytest.raises(WorkerDiedError, match="Worker 0 .*SIGKILL"):
+    with pytest.raises(WorkerDiedError, match=r"Worker 0 .*SIGKILL"):
         first.wait()
