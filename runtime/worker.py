@@ -25,7 +25,7 @@ from .engine import Engine, Failure, Interrupted, build_failure
 from .links import WorkerLinks
 from .peers import Peer
 from .remote_references import unpack
-from .reports import format_error, pack_error, pack_failures
+from .reports import format_error, pack_error, pack_failures, release_memory
 from .scheduler import Scheduler, Wait
 from .sequencer import Need
 from .sockets import CONTROL, HOST_NUMBER, MARK, REFERENCE, ZmqPlatform, seal, unseal
@@ -335,6 +335,8 @@ class Worker:
             error = LocalProtocolError(f"worker {self._number} failed: {format_error(bug)}")
         finally:
             self._executing = False
+        for _, raised in engine.scheduler.failures:
+            release_memory(raised)
         number = engine.failed_domain()
         failures = engine.take_failures()
         if failures or error is not None:
