@@ -224,17 +224,28 @@ class ModelError(LaharError, RuntimeError):
         Time step, counted from 1.
     remote_traceback : str
         Traceback as printed where it happened.
+    others : tuple of ModelError
+        What other models raised before the network could be stopped; each is chained to its original
+        exception.
     """
 
     def __init__(
-        self, message: str, process: str = "", phase: str = "", time_step: int = 0, remote_traceback: str = ""
+        self,
+        message: str,
+        process: str = "",
+        phase: str = "",
+        time_step: int = 0,
+        remote_traceback: str = "",
+        others: tuple[ModelError, ...] = (),
     ) -> None:
         self.process, self.phase, self.time_step = process, phase, time_step
         self.remote_traceback = remote_traceback
+        self.others = others
         super().__init__(message)
 
     def __reduce__(self):
-        return type(self), (str(self), self.process, self.phase, self.time_step, self.remote_traceback)
+        place = (self.process, self.phase, self.time_step)
+        return type(self), (str(self), *place, self.remote_traceback, self.others)
 
 
 class WorkerDiedError(LaharError, RuntimeError):

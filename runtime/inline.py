@@ -22,7 +22,7 @@ from .domains import LoihiDomain
 from .engine import Engine, Interrupted, build_failure
 from .inspection import describe_actors, present_frame
 from .outcome import Outcome
-from .pipes import HostSender, PipeInbox, PipeOutbox, make_host_ends
+from .pipes import HostSender, PipeInbox, PipeOutbox, break_pipes, make_host_ends
 from .reports import format_error
 from .scheduler import Scheduler, Wait
 from .sequencer import Need
@@ -128,6 +128,7 @@ class InlineNetwork:
         if failures or error is not None:
             engine.scheduler.abandon()
         self._outcome = Outcome(self.step, self._wish, failures, error)
+        break_pipes(self.pipes, self._outcome)
 
     def _take_wish(self) -> None:
         """Where several strands run, one may have ended with a request while others go on: halt them."""

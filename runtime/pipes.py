@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from lahar.compiler.plan import PipeSpec
 from lahar.processes.errors import ArgumentTypeError, ShapeError, StateError
 
 from .channels import Inbox, Outbox
+from .outcome import Outcome
 
 
 class PipeInbox(Inbox):
@@ -73,15 +74,19 @@ class _HostEnd:
         self._id = spec.id
         self._changed = threading.Condition()
         self._closed = ""
+        self._cause: BaseException | None = None
 
-    def close(self, why: str) -> None:
+    def close(self, why: str, cause: BaseException | None = None) -> None:
         """Wake everybody who waits; nothing can be sent any more."""
         with self._changed:
             self._closed = why
+            self._cause = self._cause or cause
             self._changed.notify_all()
 
     def _refuse(self, verb: str) -> None:
-        raise StateError(f"Cannot {verb} over the pipe of '{self.name}': the network {self._closed}.")
+        raise StateError(
+            f"Cannot {verb} over the pipe of '{self.name}': the network {self._closed}."
+        ) from self._cause
 
 
 class HostSender(_HostEnd):
@@ -202,3 +207,10 @@ def make_host_ends(
         else:
             ends[spec.id] = HostReceiver(spec, name, give_back)
     return ends
+
+
+def break_pipes(pipes: Mapping[int, HostSender | HostReceiver], outcome: Outcome) -> None:
+    """Wake whoever waits at a pipe, if the network has failed: nothing more will come or be taken."""
+    if outcome.failed:
+        for pipe in pipes.values():
+            pipe.close("has failed", outcome.exception)

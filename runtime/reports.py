@@ -13,6 +13,12 @@ from lahar.processes.errors import LaharError
 from .engine import Failure
 
 
+def release_memory(error: BaseException) -> None:
+    """Let go of what the frames of a MemoryError hold: telling it takes memory too."""
+    if isinstance(error, MemoryError):
+        traceback.clear_frames(error.__traceback__)
+
+
 def pack_error(error: BaseException) -> bytes:
     """Pickle an exception; one that does not survive the journey is replaced by its text."""
     try:

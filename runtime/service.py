@@ -23,7 +23,7 @@ from . import service_protocol as sp
 from .deadlock import Blocked
 from .engine import Failure
 from .outcome import Outcome
-from .pipes import HostReceiver, HostSender
+from .pipes import HostReceiver, HostSender, break_pipes
 from .sockets import CONTROL, DATA, HOST_NUMBER, seal, unseal
 from .status import Status
 from .values import decode
@@ -420,6 +420,7 @@ class Service:
         for future in (self.ready, self.run):
             if future is not None and not future.done():
                 future.set_result(outcome)
+        break_pipes(self._pipes, outcome)
 
     def refuse_all(self) -> None:
         """Answer whatever is still waited for with an error."""

@@ -27,7 +27,7 @@ from .inspection import describe_actors, print_on_signal
 from .links import WorkerLinks
 from .peers import Peer
 from .remote_references import unpack
-from .reports import format_error, pack_error, pack_failures
+from .reports import format_error, pack_error, pack_failures, release_memory
 from .scheduler import Scheduler, Wait
 from .sequencer import Need
 from .sockets import CONTROL, HOST_NUMBER, MARK, REFERENCE, ZmqPlatform, seal, unseal
@@ -354,6 +354,8 @@ class Worker:
             error = LocalProtocolError(f"worker {self._number} failed: {format_error(bug)}")
         finally:
             self._executing = False
+        for _, raised in engine.scheduler.failures:
+            release_memory(raised)
         number = engine.failed_domain()
         failures = engine.take_failures()
         if failures or error is not None:

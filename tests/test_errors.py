@@ -51,6 +51,7 @@ EXAMPLES = [
     errors.DuplicateConnectionError("'a.out' and 'b.in' are connected already."),
     errors.VarNotSharableError("secret"),
     errors.ModelError("it broke", "lif", "SPK", 7, "Traceback ..."),
+    errors.ModelError("two broke", "lif", "SPK", 7, "Traceback ...", ("told as a tuple",)),
     errors.ShapeError("(2,) is not (3,)"),
     errors.MissingExtraError("Plan.draw", "matplotlib", "plot"),
 ]

@@ -332,6 +332,26 @@ class Gate:
             pass
 
 
+class Rendezvous:
+    """An action that raises once all of `names` have got this far; none of them hears of the others."""
+
+    def __init__(self, directory, name, names):
+        self.directory, self.name, self.names = str(directory), name, names
+
+    def _path(self, name):
+        return os.path.join(self.directory, f"{name}.here")
+
+    def __call__(self, model):
+        with open(self._path(self.name), "w"):
+            pass
+        end = time.monotonic() + 30
+        while not all(os.path.exists(self._path(name)) for name in self.names):
+            if time.monotonic() > end:
+                raise TimeoutError("the others do not come")
+            time.sleep(0.001)
+        fail(model)
+
+
 # --- Vars of every kind ---------------------------------------------------------------------------
 
 

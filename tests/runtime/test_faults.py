@@ -333,7 +333,7 @@ def test_a_worker_killed_while_the_network_is_idle(sync):
     members[0].run(RunSteps(5), run_cfg=cfg)
     network = members[0].runtime._network
     os.kill(members[0].runtime.worker_pids()[1], signal.SIGKILL)
-    until(lambda: network._gone)
+    until(lambda: network._service.gone)
     # what the others hold can be read but not changed
     assert members[0].t.get() == 5
     with pytest.raises(WorkerDiedError, match=r"Worker 1 .*processes p1\) was killed by signal 9"):
@@ -418,7 +418,7 @@ def test_the_fork_server_killed_while_the_network_is_idle():
     launcher = members[0].runtime._network._launcher
     pids = [*members[0].runtime.worker_pids().values(), launcher.pid]
     os.kill(launcher.pid, signal.SIGKILL)
-    until(lambda: members[0].runtime._network._error)
+    until(lambda: members[0].runtime._network._service._error)
     with pytest.raises(WorkerDiedError, match="fork server"):
         members[0].t.get()
     with pytest.raises(WorkerDiedError, match="fork server"):
@@ -627,7 +627,7 @@ def tell():
 def halted(network):
     if hasattr(network, "engine"):
         return network._halting
-    return network._protocol.state.name == "HOLDING"
+    return network._service.protocol.state.name == "HOLDING"
 threading.Thread(target=tell, daemon=True).start()
 """
 

@@ -56,9 +56,10 @@ class Listener:
 def spawn(launcher):
     """Start a worker that waits for a host that never comes."""
     directory = launcher.new_directory()
-    status = f"{directory}/status"
-    Status(4).share(status)
-    launcher.spawn(3, f"ipc://{directory}/control", f"ipc://{directory}/worker", b"12345678", status)
+    status = Status(4)
+    status.share(f"{directory}/status")
+    launcher.spawn(3, f"ipc://{directory}/control", f"ipc://{directory}/worker", b"12345678", status.path)
+    status.close()
     return directory
 
 
