@@ -21,7 +21,7 @@ L401  warning   processes that read each other's Vars in the same phase: they wa
 L402  warning   a RefPort reads or waits in a phase in which Vars of others can only be written
 L403  warning   a RefPort that reaches text
 L404  info      what a RefPort writes is cut to the dtype of the Var
-L501  error     a RefPort reaches a Var of an asynchronous process
+L501  error     a RefPort from or to an asynchronous process
 L502  warning   an asynchronous process that sends or takes a fixed number of messages per run meets one
                 that sends or takes one per time step
 L503  warning   an asynchronous model that loops and neither counts its steps nor looks for stop or pause
@@ -285,7 +285,8 @@ def _dtypes(net: _Net) -> Iterator[Finding]:
                     "Declare the in-port with a number to count them.",
                 )
             continue
-        if received.kind == "f" and declared.kind in "iu":
+        casts = net.specs[k].model.casts_inputs  # and says so itself
+        if received.kind == "f" and declared.kind in "iu" and not casts:
             yield Finding(
                 "L303",
                 WARNING,
@@ -345,13 +346,14 @@ def _references(net: _Net) -> Iterator[Finding]:
         k, port = ref.port
         does, where = net.does[k], f"{net.path(ref.port)} -> {net.path((ref.owner, ref.var))}"
         var = next(v for v in net.specs[ref.owner].vars if v.name == ref.var)
-        if net.does[ref.owner].asynchronous:
+        free = next((end for end in (ref.owner, k) if net.does[end].asynchronous), None)
+        if free is not None:
             yield Finding(
                 "L501",
                 ERROR,
                 where,
-                f"'{net.specs[ref.owner].name}' is asynchronous ({net.model(ref.owner)}); its Vars cannot be reached "
-                "while it runs, since it has no phases.",
+                f"'{net.specs[free].name}' is asynchronous ({net.model(free)}): no time steps, so it is undefined "
+                "which value would be seen.",
                 "Send the value over a channel, or read it with get() after the run.",
             )
         elif var.type_class is str:

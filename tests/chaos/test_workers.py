@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from deadline import runs, wait_until_gone
+from support.deadline import runs, wait_until_gone
 from support.endangered import random_blow, random_network, state_of
 from support.fragile import EXIT_STATUS
 from support.traces import traces

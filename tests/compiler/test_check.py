@@ -381,7 +381,14 @@ def test_reads_in_different_phases_and_writes_do_not_block(handler, operation):
 
 
 @pytest.mark.parametrize("handler", ["run_spk", "run_lrn"])
-@pytest.mark.parametrize("operation", ["read", "write", "wait"])
+def test_a_write_is_possible_in_every_phase(handler):
+    a, b = reader("a", handler, "write"), cell("b")
+    a.r.connect_var(b.x)
+    assert found(a, "L402") == []
+
+
+@pytest.mark.parametrize("handler", ["run_spk", "run_lrn"])
+@pytest.mark.parametrize("operation", ["read", "wait"])
 def test_a_reference_used_in_the_wrong_phase(handler, operation):
     a, b = reader("a", handler, operation), cell("b")
     a.r.connect_var(b.x)
@@ -443,10 +450,12 @@ def test_a_reference_to_an_asynchronous_process_is_an_error():
     assert [f.where for f in found(c, "L501")] == ["monitor.source -> c.x"]
 
 
-def test_a_reference_of_an_asynchronous_process_is_none():
+def test_a_reference_of_an_asynchronous_process_is_an_error():
     a, b = asynchronous("a", lambda self: self.r.read()), cell("b")
     a.r.connect_var(b.x)
-    assert found(a) == []
+    (finding,) = found(a, "L501")
+    assert (finding.code, finding.where) == ("L501", "a.r -> b.x")
+    assert "'a' is asynchronous" in finding.message
 
 
 def test_an_asynchronous_process_that_sends_once_for_a_synchronous_one():

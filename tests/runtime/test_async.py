@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import runtime_models as rm
-from deadline import until
+from support.deadline import until
 
 from lahar.processes import LIF, Dense
 from lahar.processes.errors import DeadlockError, ModelError, StateError

@@ -106,11 +106,11 @@ def test_control_messages_of_any_content(version, name, fields):
     [
         ("Get", [1, [1, "2"]], "vars"),
         ("Get", [1, [True]], "vars"),
-        ("Build", [["a", 2]], "peers"),
+        ("Build", [["a", 2], 30], "peers"),
         ("Counted", [1, [[1, 2], 3]], "channels"),
         ("Counted", [1, [[1, 2.5]]], "channels"),
-        ("Condition", [1, 0, [], [], [1]], "waits"),
-        ("Condition", [1, 0, [["x"]], [], []], "sent"),
+        ("Condition", [1, 0, [], [], [1], []], "waits"),
+        ("Condition", [1, 0, [["x"]], [], [], []], "sent"),
     ],
 )
 def test_elements_of_lists_are_checked(name, fields, wrong):
@@ -348,7 +348,7 @@ def test_a_short_batch_cannot_announce_many_arrays():
 @given(st.binary(max_size=20))
 def test_marks_of_any_content(frame):
     got = attempt(wire.decode_mark, frame)
-    assert (got is None) == (len(frame) != 9)
+    assert (got is None) == (len(frame) != 11)
 
 
 # --- the seal -----------------------------------------------------------------------------------------
@@ -357,13 +357,15 @@ def test_marks_of_any_content(frame):
 @MANY
 @given(st.data())
 def test_mutated_seals(data):
-    what = data.draw(st.sampled_from([sockets.CONTROL, sockets.DATA, sockets.MARK, sockets.HOST]))
+    what = data.draw(
+        st.sampled_from([sockets.CONTROL, sockets.DATA, sockets.MARK, sockets.HOST, sockets.REFERENCE])
+    )
     frames = data.draw(
         mutated([sockets.seal(what, data.draw(st.integers(0, 2**16 - 1)), SECRET) + b"rest", b""])
     )
     got = attempt(sockets.unseal, frames, SECRET)
     if got is not None:
-        assert got[0] in (sockets.CONTROL, sockets.DATA, sockets.MARK, sockets.HOST)
+        assert got[0] in sockets._KINDS
         assert 0 <= got[1] < 2**16
 
 

@@ -286,7 +286,7 @@ class Network:
                             worker.inbox.append(action.message)
                 case sp.SendPlans():
                     for worker in self.workers:
-                        worker.inbox.append(m.Build([], (b"",)))
+                        worker.inbox.append(m.Build([], 30, (b"",)))
                 case _:
                     self.events.append(action)
 

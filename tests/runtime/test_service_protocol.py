@@ -47,9 +47,9 @@ LEGAL = {
 #: may come in every state: hints and answers
 ANY_TIME = {m.Waiting, m.Condition}
 #: matched to requests by the shell
-ANSWERS = {m.Values, m.Counted, m.SetDone, m.Refused}
+ANSWERS = {m.Values, m.Counted, m.SetDone, m.Refused, m.Log}
 OF_THE_SERVICE = {
-    m.Build: m.Build([], ()),
+    m.Build: m.Build([], 30, ()),
     m.Grant: grant(1),
     m.Hold: m.Hold("pause"),
     m.Rest: m.Rest(),

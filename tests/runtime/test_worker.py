@@ -72,7 +72,7 @@ class Stage:
         self.peers = [open_socket(self._context, zmq.PULL) for _ in peers]
         for peer, place in zip(self.peers, peers, strict=True):
             peer.bind(place)
-        self.send(m.Build([address, *peers], (cloudpickle.dumps(plan),)))
+        self.send(m.Build([address, *peers], 30, (cloudpickle.dumps(plan),)))
         self.expect(m.Built)
 
     def _serve(self, control, address):
@@ -284,7 +284,7 @@ def test_a_failure_is_reported_and_vars_can_still_be_read(start):
     assert len(stage.expect(m.Values).vars) == 2
 
 
-@pytest.mark.parametrize("message", [m.Built(), m.Build([], (b"",)), m.Set(0, 0, [], ())])
+@pytest.mark.parametrize("message", [m.Built(), m.Build([], 30, (b"",)), m.Set(0, 0, [], ())])
 def test_an_impossible_message_ends_the_worker(start, message):
     stage = start(cell({}))
     if isinstance(message, m.Set):

@@ -10,7 +10,7 @@ from lahar.runtime import worker_protocol as wp
 from lahar.runtime.worker_protocol import State, WorkerProtocol
 
 EVENTS = {
-    "build": m.Build(["ipc://a"], (b"plan",)),
+    "build": m.Build(["ipc://a"], 30, (b"plan",)),
     "grant": m.Grant([9, 4], 5, 0),
     "hold": m.Hold("pause"),
     "rest": m.Rest(),
@@ -29,7 +29,7 @@ EVENTS = {
 S = State
 # (state, event) -> (state afterwards, actions); what is not listed is refused
 TABLE = {
-    (S.CONNECTED, "build"): (S.BUILDING, [wp.BuildModels((b"plan",), ["ipc://a"])]),
+    (S.CONNECTED, "build"): (S.BUILDING, [wp.BuildModels((b"plan",), ["ipc://a"], 30)]),
     (S.BUILDING, "built"): (S.IDLE, [wp.Send(m.Built())]),
     (S.IDLE, "grant"): (S.RUNNING, [wp.Advance(EVENTS["grant"])]),
     (S.RUNNING, "run ended"): (S.IDLE, [wp.Send(m.Reached([[0, 9], [1, 4]], 0))]),
