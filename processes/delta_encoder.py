@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentTypeError, ValidationError
+from .delta_encoding import encode_delta_sparse_8, encode_packed_4, encode_sparse
+from .errors import ArgumentTypeError, LaharWarning, ValidationError
 from .model import (
     HostCPU,
     LavaPyType,
@@ -185,3 +187,43 @@ class PyDeltaEncoderModelDense(AbstractPyDeltaEncoderModel):
     def transmit(self, changes: np.ndarray) -> None:
         """Send an array."""
         self.s_out.send(changes)
+
+
+@implements(proc=DeltaEncoder, protocol=LoihiProtocol)
+@requires(HostCPU)
+class PyDeltaEncoderModelSparse(AbstractPyDeltaEncoderModel):
+    """Sends changes in a form of `delta_encoding`; in the first time step a single zero.
+
+    Forms of 8 bits keep the low byte of each change and warn of the first one that does not fit.
+    """
+
+    compressions = (Compression.SPARSE, Compression.PACKED_4, Compression.DELTA_SPARSE_8)
+
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_SPARSE, np.int32)
+
+    def on_build(self) -> None:
+        super().on_build()
+        self._warned = False
+
+    def transmit(self, changes: np.ndarray) -> None:
+        """Send data and index."""
+        if self.time_step == 1:
+            self.s_out.send(np.zeros(1, np.int32), np.zeros(1, np.int32))
+        elif self.compression is Compression.SPARSE:
+            self.s_out.send(*encode_sparse(changes))
+        else:
+            self._warn_of_lost_digits(changes)
+            packed = self.compression is Compression.PACKED_4
+            self.s_out.send_packed(*(encode_packed_4 if packed else encode_delta_sparse_8)(changes))
+
+    def _warn_of_lost_digits(self, changes: np.ndarray) -> None:
+        outside = changes[(changes < -128) | (changes > 127)]
+        if outside.size and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"DeltaEncoder '{self.process_name}': {outside.size} of {changes.size} changes do not fit into 8 "
+                f"bits and lose their high bits; the worst is {outside[np.abs(outside).argmax()]}. Pass num_bits=8, "
+                "or another compression.",
+                LaharWarning,
+                stacklevel=3,
+            )

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .dense import Dense
 from .errors import ShapeError
 from .model import (
     CPU,
@@ -27,6 +26,7 @@ from .parameters import COMPLEX, as_integer, bounded_integer, given, state_var
 from .population import Population
 from .ports import InPort, OutPort
 from .sdn import AbstractSigmaDeltaModel, ActivationMode, PySigmaDeltaModelFloat, SigmaDelta
+from .sparse import Sparse
 from .var import Var
 
 
@@ -369,12 +369,12 @@ class SubDenseLayerModel(AbstractSubProcessModel):
         params = proc.proc_params
         weights = params["conn_weights"]
         options = {"weight_exp": params["state_exp"], "num_message_bits": params["num_message_bits"]}
-        self.sparse1 = Dense(weights=weights.T, **options)
+        self.sparse1 = Sparse(weights=weights.T, **options)
         self.sigma_S4d_delta = SigmaS4dDelta(
             (weights.shape[1],),
             *(params[key] for key in ("vth", "a", "b", "c", "state_exp", "s4_exp")),
         )
-        self.sparse2 = Dense(weights=weights, **options)
+        self.sparse2 = Sparse(weights=weights, **options)
         proc.s_in.connect(self.sparse1.s_in)
         self.sparse1.a_out.connect(self.sigma_S4d_delta.a_in)
         self.sigma_S4d_delta.s_out.connect(self.sparse2.s_in)

@@ -1,14 +1,17 @@
 """DeltaEncoder: thresholds, limits, what is kept for later."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.connections import config
+from support.stream_recorder import StreamRecorder
 
 from lahar.processes import Compression, DeltaEncoder, SinkRingBuffer, SourceRingBuffer
 from lahar.processes.delta_encoder import AbstractPyDeltaEncoderModel, PyDeltaEncoderModelDense
-from lahar.processes.errors import ArgumentTypeError, ModelError, ValidationError
+from lahar.processes.errors import ArgumentTypeError, LaharWarning, ModelError, PortError, ValidationError
 from lahar.runtime import Loihi2SimCfg, RunSteps
 
 
@@ -110,3 +113,48 @@ def test_a_model_says_how_it_sends():
 
     with pytest.raises(NotImplementedError, match="Mute must define transmit"):
         Mute({"compression": Compression.DENSE}).transmit(None)
+
+
+# --- sparse output -------------------------------------------------------------------------------
+
+
+def stream(compression, data, **options):
+    """Return what arrives in each step: pairs of data and index."""
+    encoder = DeltaEncoder(shape=data.shape[:-1], vth=1, compression=compression, name="enc", **options)
+    source, recorder = SourceRingBuffer(data=data), StreamRecorder(shape=encoder.shape, steps=data.shape[-1])
+    source.s_out.connect(encoder.a_in)
+    encoder.s_out.connect(recorder.a_in)
+    with source:
+        source.run(RunSteps(data.shape[-1]), config("fixed_pt"))
+        lengths, values, index = recorder.length.get(), recorder.data.get(), recorder.index.get()
+    return [(values[t, :n].tolist(), index[t, :n].tolist()) for t, n in enumerate(lengths)]
+
+
+def test_the_first_message_is_one_zero_and_then_come_the_encodings():
+    data = np.zeros((20, 2), int)
+    data[7, 0], data[9, 0] = 5, -1
+    assert stream(Compression.SPARSE, data)[1] == ([5, -1], [7, 9])
+    assert stream(Compression.PACKED_4, data)[1] == ([0, 255 << 8, 0], [5 << 24, 0, 0])
+    assert stream(Compression.DELTA_SPARSE_8, data)[1] == ([5 + (255 << 8)], [7 + (1 << 8)])
+    for compression in list(Compression)[1:]:
+        assert stream(compression, data)[0] == ([0], [0])
+
+
+@pytest.mark.parametrize("compression", [Compression.PACKED_4, Compression.DELTA_SPARSE_8])
+def test_changes_beyond_8_bits_are_reported(compression):
+    data = np.full((2, 3), -300)
+    with pytest.warns(
+        LaharWarning, match=r"DeltaEncoder 'enc': 2 of 2 changes do not fit into 8 bits.*the worst is -300"
+    ):
+        stream(compression, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream(compression, data, num_bits=8)
+
+
+def test_a_dense_port_cannot_receive_it():
+    encoder = DeltaEncoder(shape=(2,), vth=1, compression=Compression.SPARSE, name="enc")
+    sink = SinkRingBuffer(shape=(2,), buffer=1)
+    encoder.s_out.connect(sink.a_in)
+    with pytest.raises(PortError, match="enc"):
+        encoder.run(RunSteps(1), config("fixed_pt"))
