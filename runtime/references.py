@@ -72,7 +72,11 @@ class Cluster:
         Those whose handlers must return before writes are applied; empty if nobody can write.
     round : int
         How often writes have been applied in the present phase.
+    settled : bool
+        Whether nothing more can be applied in the present phase, once all handlers here have returned.
     """
+
+    settled = True
 
     def __init__(self, domain: LoihiDomain, tracked: list[Actor], scheduler: Scheduler) -> None:
         self.domain = domain

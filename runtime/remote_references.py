@@ -1,8 +1,8 @@
 """References between workers: reads, writes and rounds of a cluster that extends over several workers.
 
 Only in lockstep: all workers execute the same phase. Frames between two workers keep their order, and a
-worker that has finished a phase says so (the mark) behind everything else, so that all writes of a phase
-have arrived when it ends.
+worker says that it has finished a phase (the mark) behind everything else and not before the last round of
+each cluster, so that all writes of a phase have been applied when it ends.
 
 Messages are msgpack lists ``[operation, cluster, reference, phase, round, header]`` and the buffers of one
 value:
@@ -115,6 +115,7 @@ class SharedCluster(Cluster):
     def begin(self) -> None:
         self._said = False
         if self._writable:
+            self.settled = False
             super().begin()
         else:
             self.round = 0
@@ -139,6 +140,7 @@ class SharedCluster(Cluster):
             self.write(target, self.round)
         self._apply()
         if not (self._waiting or others_wait):
+            self.settled = True
             return
         self._said = False
         self._release()

@@ -148,6 +148,7 @@ class Worker:
             if cluster is None:
                 raise RemoteProtocolError(f"worker {sender} named cluster {message[1]}")
             cluster.receive(sender, message)
+            self._wake_at_barrier()
         else:
             assert self._links is not None
             self._links.deliver(frames)
@@ -382,6 +383,9 @@ class Worker:
         The mark travels behind the messages of the phase, so that these have arrived when the next phase
         begins. One hop from worker to worker takes half as long as a round trip over the service.
         """
+        for cluster in domain.clusters:
+            while not cluster.settled:  # others of the cluster may still write
+                self._wait_at_barrier()
         key = (domain.number, domain.phases)
         self._barriers.add(domain.number)
         neighbours = self._neighbours[domain.number]
