@@ -13,8 +13,9 @@ _REQUESTS = frozenset({"_req_pause", "_req_stop"})
 
 
 def overrides(model: type, method: str) -> bool:
-    """Whether a model class defines `method` itself."""
-    return getattr(model, method) is not getattr(PyLoihiProcessModel, method)
+    """Whether a model class that runs in phases defines `method` itself."""
+    default = getattr(PyLoihiProcessModel, method)
+    return getattr(model, method, default) is not default
 
 
 def paces(model: type) -> bool:
