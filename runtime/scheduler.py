@@ -173,8 +173,11 @@ class Scheduler:
 
     @property
     def stuck(self) -> bool:
-        """Whether nothing can go on unless somebody is woken from outside."""
-        return bool(self.blocked) and not self._ready and not self._queue
+        """Whether nothing can go on unless somebody is woken from outside.
+
+        A call that looks at messages on its way is going on.
+        """
+        return bool(self.blocked) and not self._ready and not self._queue and getcurrent() is self._hub
 
     def wake(self, sleeper: Any) -> None:
         """Let a suspended greenlet go on."""
