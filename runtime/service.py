@@ -176,6 +176,8 @@ class Service:
         self._act(self.protocol.receive(worker, message))
 
     def _take_answer(self, worker: int, message: m.Message) -> None:
+        if worker in self.gone:
+            return  # refused already, when its death was heard of
         asked, answer = self._requests.pop(message.request, (-1, Future()))  # type: ignore[attr-defined]
         if asked != worker:
             raise RemoteProtocolError(f"worker {worker} answered a request that it was not asked")
