@@ -224,7 +224,7 @@ class Worker:
 
     def _give_up(self, domain: int, phase: int) -> None:
         here = self._engine.domains.get(domain) if self._engine is not None else None
-        if self._executing and here is not None and self._not_finished(here, phase):
+        if phase and self._executing and here is not None and self._not_finished(here, phase):
             self._last_phase = (
                 domain,
                 phase,
