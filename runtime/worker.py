@@ -180,7 +180,8 @@ class Worker:
                 case wp.Advance():
                     if self._executing:
                         self._final = bool(action.grant.final)
-                        self._running.extend(dict(enumerate(action.grant.limits)))
+                        if self._running.extend(dict(enumerate(action.grant.limits))):
+                            self._domains_ended = False
                         self._wake_at_barrier()
                     else:
                         self._todo = action
@@ -312,6 +313,9 @@ class Worker:
         self._next_look = 0.0
         if grant.final:
             engine.set_limits(limits)
+            if grant.final > 1 and not engine.unfinished:
+                self._feed(wp.NothingToDo())
+                return
         else:
             engine.begin_run(limits, grant.num_steps)
         if engine.unfinished and not self._execute():
