@@ -99,7 +99,7 @@ class Worker:
         self._ticks = 0
         self._patience = _IMPATIENT
         self._next_look = 0.0
-        self._send(m.Hello(os.getpid(), inbox))
+        self._send(m.Hello(self._platform.pid, inbox))
 
     def _send(self, message: m.Message) -> None:
         head, *buffers = m.encode(message)
