@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types check bench fuzz clean
+.PHONY: demo test lint types check bench fuzz simulate clean
 
 $(VENV)/.demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -40,7 +40,11 @@ bench: $(VENV)/.test
 
 # runs until it fails or is stopped
 fuzz: $(VENV)/.test
-	while $(BIN)/python -m pytest -m fuzz -q; do :; done
+	while $(BIN)/python -m lahar.runtime.testing --count 20000 && $(BIN)/python -m pytest -m fuzz -q; do :; done
+
+# the same, simulations only: whole networks in virtual time; a failing seed is printed and can be replayed
+simulate: $(VENV)/.test
+	$(BIN)/python -m lahar.runtime.testing
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info stdp.png stdp_plan.png

@@ -147,12 +147,35 @@ class Engine:
         for number, domain in self.domains.items():
             domain.sequencer.limit = limits[number]
 
-    def extend(self, limits: dict[int, int]) -> None:
-        """Set the last time steps in the middle of a run; domains that have halted before them go on."""
+    def extend(self, limits: dict[int, int]) -> bool:
+        """Set the last time steps in the middle of a run; return whether domains that had halted go on."""
         self.set_limits(limits)
-        for domain in self.domains.values():
-            if not domain.active and domain.sequencer.step < domain.sequencer.limit:
-                self.scheduler.add(domain.strand())
+        halted = [d for d in self.domains.values() if not d.active and d.sequencer.step < d.sequencer.limit]
+        for domain in halted:
+            self.scheduler.add(domain.strand())
+        return bool(halted)
+
+    def go_on_for_others(self, most: dict[int, int]) -> bool:
+        """In a halted run, let domains execute one step more whose messages others need to end their own.
+
+        Parameters
+        ----------
+        most : dict of int to int
+            Last time step of each domain if the run had not been halted.
+
+        Returns
+        -------
+        bool
+            Whether there are such domains.
+        """
+        pairs = [(self._loihi(b.process), self._loihi(b.peer_process)) for b in self.blocked_actors()]
+        needed = {peer.number for domain, peer in pairs if domain is not None and peer is not None}
+        limits = {
+            number: domain.sequencer.limit
+            + (number in needed and not domain.active and not domain.sequencer.wish)
+            for number, domain in self.domains.items()
+        }
+        return self.extend({number: min(limit, most[number]) for number, limit in limits.items()})
 
     def run(self, idle: Callable[[], bool]) -> None:
         """Run until all domains have reached their limit (or a model's request, or a failure).
@@ -208,10 +231,14 @@ class Engine:
         """Return the suspended actors."""
         return blocked_actors(self.scheduler, self._where)
 
+    def _loihi(self, process: str) -> LoihiDomain | None:
+        """Return the domain of a process; None if it is asynchronous or elsewhere."""
+        actor = self._by_name.get(process)
+        return self._domain_of[actor.number] if actor is not None else None
+
     def _where(self, process: str) -> tuple[str, int]:
         """Return phase and time step of a process."""
-        actor = self._by_name.get(process)
-        domain = self._domain_of[actor.number] if actor is not None else None
+        domain = self._loihi(process)
         return ("ASYNC", 0) if domain is None else (domain.phase.name, domain.sequencer.step)
 
     def ended(self) -> list[str]:

@@ -40,6 +40,7 @@ class InlineNetwork:
         self._outcome: Outcome | None = None
         self._halting = False
         self._wish = Need.NOTHING
+        self._asked_for: dict[int, int] = {}
         self._abandoned = False
         # what other threads have for the engine: messages and credits of pipes; None to make it look
         self._letters: queue.SimpleQueue[tuple[str, int, Any] | None] = queue.SimpleQueue()
@@ -87,6 +88,7 @@ class InlineNetwork:
         engine = self.engine
         # set here and never in the thread, so that a halt cannot be overwritten
         limits = {k: _ENDLESS if steps is None else done + steps for k, done in engine.steps.items()}
+        self._asked_for = limits
         if steps != 0:
             engine.begin_run(limits, _ENDLESS if steps is None else steps)
         # a suspended asynchronous actor goes on in the thread in which it was called
@@ -150,6 +152,8 @@ class InlineNetwork:
             raise Interrupted
         if self._halting and not any(d.active for d in engine.domains.values()):
             return False  # asynchronous actors rest where they are
+        if self._halting and engine.go_on_for_others(self._asked_for):
+            return True
         if not any(wait.peer == HOST for wait in engine.scheduler.blocked.values()):
             engine.check_deadlock()
         self._take_letter(self._letters.get())

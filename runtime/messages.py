@@ -44,8 +44,8 @@ class Build(Message):
 class Grant(Message):
     """Run up to and including time step ``limits[domain]`` in each sync domain.
 
-    `final` is 1 if the run ends there because it was held; else a run of `num_steps` begins, and
-    asynchronous actors are called.
+    `final` is positive if the run ends there because it was held (1, and counting where further steps turn out
+    to be needed); else a run of `num_steps` begins, and asynchronous actors are called.
     """
 
     limits: list[int]

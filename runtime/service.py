@@ -99,7 +99,9 @@ class Service:
         self._clock = clock
         self._pipes = pipes
         self.status = status
-        self.protocol = sp.ServiceProtocol(plan.partitions, len(plan.domains))
+        places = zip(plan.processes, plan.domain, strict=True)
+        stepped = {spec.name: domain for spec, domain in places if not plan.domains[domain].is_async}
+        self.protocol = sp.ServiceProtocol(plan.partitions, len(plan.domains), stepped)
         self.ready: Future[Outcome] = Future()
         self.run: Future[Outcome] | None = None
         self.pids: dict[int, int] = {}
@@ -182,6 +184,8 @@ class Service:
         self._act(self.protocol.receive(worker, message))
 
     def _take_answer(self, worker: int, message: m.Message) -> None:
+        if worker in self.gone:
+            return  # refused already, when its death was heard of
         asked, answer = self._requests.pop(message.request, (-1, Future()))  # type: ignore[attr-defined]
         if asked != worker:
             raise RemoteProtocolError(f"worker {worker} answered a request that it was not asked")
@@ -382,7 +386,8 @@ class Service:
         when, waits = self.host_waits
         if self._clock() - when > _STALE:
             return []
-        return [b.port for b in waits if b.operation != "step"]
+        halting = self.protocol.halting  # else a wait between steps lets the network pause
+        return [b.port for b in waits if b.operation != "step" or halting]
 
     def ignoring(self) -> list[str]:
         """Return the asynchronous processes that have not reacted to a halt, if it is only them."""

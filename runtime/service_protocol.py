@@ -16,13 +16,15 @@ affair: by the messages on their channels (elastic), or by a barrier after every
 
 A pause: `Hold` makes every worker name the time step beyond which it does not go, for each sync domain; the
 largest of them is granted to all. No worker has gone further and all can get there, so each domain halts in
-a consistent cut. Asynchronous actors are told; those that have not returned when all steps are done are
+a consistent cut. Where a domain needs messages of another one to end its step, the other one is granted further
+steps, one by one, until it can. Asynchronous actors are told; those that have not returned when all steps are done are
 left suspended where they wait (`Rest`).
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -141,6 +143,8 @@ class ServiceProtocol:
         Number of workers.
     domains : int
         Number of sync domains.
+    domain_of : mapping of str to int, optional
+        Domain of each process that has time steps.
 
     Attributes
     ----------
@@ -149,15 +153,19 @@ class ServiceProtocol:
         Time step of each domain that all of its actors have completed (between runs).
     """
 
-    def __init__(self, workers: int, domains: int = 1) -> None:
+    def __init__(self, workers: int, domains: int = 1, domain_of: Mapping[str, int] | None = None) -> None:
         self.state = State.CONNECTING
+        self._domain_of = domain_of or {}
         self.steps = [0] * domains
         self._all = frozenset(range(workers))
         self._answered: set[int] = set()
         self._granted = list(self.steps)
+        self._asked_for = list(self.steps)  # last time steps of the run, if nobody halts it
         self._pending: set[int] = set()  # workers with asynchronous actors that have not returned
         self._held: dict[int, list[list[int]]] = {}
         self._why = "pause"
+        self._further = 1  # number of the last grant of a run that was held
+        self._reached: dict[int, list[list[int]]] = {}
         self._agreed = False  # on the last step of the run: a further halt changes nothing
         self._resting = False  # workers have been told to leave asynchronous actors where they are
         self._wish = Need.NOTHING
@@ -185,8 +193,10 @@ class ServiceProtocol:
         self._agreed = self._resting = False
         self.state = State.RUNNING
         if event.steps is None:
-            return self._grant([ENDLESS] * len(self.steps), ENDLESS)
-        return self._grant([step + event.steps for step in self.steps], event.steps)
+            self._asked_for = [ENDLESS] * len(self.steps)
+            return self._grant(self._asked_for, ENDLESS)
+        self._asked_for = [step + event.steps for step in self.steps]
+        return self._grant(self._asked_for, event.steps)
 
     def _grant(self, limits: list[int], num_steps: int, final: int = 0) -> list[Action]:
         self._granted = limits
@@ -235,10 +245,14 @@ class ServiceProtocol:
                 return self._hold() if self.state is State.RUNNING else []
             case m.Reached() if self.state is State.HOLDING:
                 return []  # sent before the worker saw Hold; its Holding follows
+            case m.Reached() if self._agreed:
+                if not _is_at(self._granted, message.steps):
+                    return []  # sent before the worker saw a further grant
+                self._reached[worker] = message.steps
+                if worker in self._pending and not message.pending:
+                    self._pending.discard(worker)  # its asynchronous actors have returned by themselves
+                    return []
         if worker in self._answered:
-            if isinstance(message, m.Reached) and worker in self._pending and not message.pending:
-                self._pending.discard(worker)  # its asynchronous actors have returned meanwhile
-                return []
             raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__} twice")
         self._answered.add(worker)
         if isinstance(message, m.Reached) and message.pending:
@@ -294,12 +308,36 @@ class ServiceProtocol:
         waits = [Blocked(*wait) for c in conditions.values() for wait in c.waits]
         if not waits or not everything_received(sent, received):
             return []
+        if self._agreed and not any(b.process in self._domain_of for b in waits):
+            return []  # asynchronous actors may wait where they are when the run has been halted
+        ended = [name for c in conditions.values() for name in c.ended]
+        halted = self._halted_too_early(waits, ended)
+        if halted:
+            self._further += 1
+            granted = [n + (k in halted) for k, n in enumerate(self._granted)]
+            # who is where it is to end now has nothing to add
+            self._answered = {k for k in self._answered if _is_at(granted, self._reached[k])}
+            self._pending &= self._answered
+            return self._grant(granted, 0, self._further)
         for_host = tuple(b for b in waits if b.peer == HOST)
         if for_host:
             return [HostAwaited(for_host)]
         self.state = State.FAILED
-        ended = [name for c in conditions.values() for name in c.ended]
         return [ToAll(m.Abort(0, 0)), Broken(explain(waits, ended))]
+
+    def _halted_too_early(self, waits: list[Blocked], ended: list[str]) -> set[int]:
+        """Return the domains that a halt has ended although others need them to end their own step."""
+        if not self._agreed:
+            return set()
+        domain_of = self._domain_of
+        stuck = [b for b in waits if b.process in domain_of and b.peer_process in ended]
+        needed = {domain_of[b.peer_process] for b in stuck if b.peer_process in domain_of}
+        return {d for d in needed if self._granted[d] < self._asked_for[d]}
+
+    @property
+    def halting(self) -> bool:
+        """Whether the run has been halted, and has not ended yet."""
+        return self.state is State.HOLDING or (self.state is State.RUNNING and self._agreed)
 
     def _hold(self) -> list[Action]:
         self.state = State.HOLDING
@@ -317,6 +355,7 @@ class ServiceProtocol:
             return []
         self.state = State.RUNNING
         self._agreed = True
+        self._further = 1
         limits = list(self.steps)
         for domain, step in (pair for steps in self._held.values() for pair in steps):
             limits[domain] = max(limits[domain], step)
@@ -325,3 +364,8 @@ class ServiceProtocol:
     def _break(self, domain: int = 0, phase: int = 0) -> list[Action]:
         self.state = State.FAILED
         return [ToAll(m.Abort(domain, phase)), Broken()]
+
+
+def _is_at(granted: list[int], steps: list[list[int]]) -> bool:
+    """Whether all domains of a worker are at the last time step granted to them."""
+    return all(granted[domain] == step for domain, step in steps)

@@ -8,6 +8,7 @@ the seal comes from a stranger.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -101,6 +102,7 @@ class ZmqPlatform:
         self._context = zmq.Context(io_threads=1)
         self._sockets: list[Any] = []
         self.clock: Callable[[], float] = time.monotonic
+        self.pid = os.getpid()
 
     def mailbox(self, address: str) -> Mailbox:
         """Return a socket that others reach at `address`."""

@@ -106,7 +106,7 @@ class Worker:
         self._ticks = 0
         self._patience = _IMPATIENT
         self._next_look = 0.0
-        self._send(m.Hello(os.getpid(), inbox))
+        self._send(m.Hello(self._platform.pid, inbox))
 
     def _send(self, message: m.Message) -> None:
         head, *buffers = m.encode(message)
@@ -188,8 +188,8 @@ class Worker:
                 case wp.Advance():
                     if self._executing:
                         self._final = bool(action.grant.final)
-                        self._domains_ended = False
-                        self._running.extend(dict(enumerate(action.grant.limits)))
+                        if self._running.extend(dict(enumerate(action.grant.limits))):
+                            self._domains_ended = False
                         self._wake_at_barrier()
                     else:
                         self._todo = action
@@ -235,7 +235,7 @@ class Worker:
 
     def _give_up(self, domain: int, phase: int) -> None:
         here = self._engine.domains.get(domain) if self._engine is not None else None
-        if self._executing and here is not None and self._not_finished(here, phase):
+        if phase and self._executing and here is not None and self._not_finished(here, phase):
             self._last_phase = (
                 domain,
                 phase,
@@ -332,6 +332,9 @@ class Worker:
         self._next_look = 0.0
         if grant.final:
             engine.set_limits(limits)
+            if grant.final > 1 and not engine.unfinished:
+                self._feed(wp.NothingToDo())
+                return
         else:
             engine.begin_run(limits, grant.num_steps)
         if engine.unfinished and not self._execute():

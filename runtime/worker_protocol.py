@@ -63,6 +63,11 @@ class DomainsEnded:
 
 
 @dataclass(frozen=True)
+class NothingToDo:
+    """A further grant of a held run does not concern this worker, which has ended it."""
+
+
+@dataclass(frozen=True)
 class RunEnded:
     """The engine has nothing more to do in this run."""
 
@@ -145,7 +150,7 @@ class End:
 
 
 Action = Send | BuildModels | Advance | Halt | LetRest | Access | Report | GiveUp | End
-Event = m.Message | ModelsBuilt | Wished | DomainsEnded | RunEnded | ModelsFailed
+Event = m.Message | ModelsBuilt | Wished | DomainsEnded | NothingToDo | RunEnded | ModelsFailed
 
 _S = State
 _READ: dict[tuple[State, type], State] = {
@@ -163,10 +168,12 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (_S.IDLE, m.Set): _S.IDLE,
     (_S.IDLE, m.Rest): _S.IDLE,
     (_S.RUNNING, m.Hold): _S.HELD,
+    (_S.RUNNING, m.Grant): _S.RUNNING,
     (_S.RUNNING, m.Rest): _S.RUNNING,
     (_S.RUNNING, Wished): _S.RUNNING,
     (_S.RUNNING, DomainsEnded): _S.RUNNING,
     (_S.RUNNING, RunEnded): _S.IDLE,
+    (_S.RUNNING, NothingToDo): _S.IDLE,
     (_S.RUNNING, ModelsFailed): _S.ABORTED,
     (_S.HELD, m.Hold): _S.HELD,
     (_S.HELD, Wished): _S.HELD,
@@ -223,7 +230,7 @@ class WorkerProtocol:
                 return [BuildModels(event.buffers, event.peers, event.log_level)]
             case ModelsBuilt():
                 return [Send(m.Built())]
-            case m.Grant() if before in (State.IDLE, State.HELD):
+            case m.Grant() if before is not State.ABORTED:
                 self._wished = False
                 return [Advance(event)]
             case m.Hold() if before is not State.ABORTED:

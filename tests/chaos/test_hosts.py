@@ -6,13 +6,14 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from scripts import Script
 from support.deadline import until
 from support.traces import processes_with
 
-from .conftest import TESTS
+TESTS = Path(__file__).parent.parent
 
 SPAN = 1.5  # seconds in which a host starts, runs some networks, and starts again
 GONE = 2.0  # seconds within which everything must be gone

@@ -85,7 +85,8 @@ def test_a_pause_leaves_each_domain_in_a_cut_of_its_own(way):
         done = [0, 0]
         for _ in range(3):
             members[0].run(RunContinuous(), config(way, members))
-            until(lambda goal=max(done) + 3: members[0].runtime._network.step > goal)
+            goal = max(done) + 3
+            until(lambda goal=goal: members[0].runtime._network.step > goal)
             members[0].pause()
             a0, a1, b0, b1 = steps(members)
             assert a0 == a1 >= done[0]

@@ -25,6 +25,7 @@ EVENTS = {
     "domains ended": wp.DomainsEnded([[0, 9], [1, 4]]),
     "run ended": wp.RunEnded([[0, 9], [1, 4]]),
     "failed": wp.ModelsFailed(9, 1, 11, b"report"),
+    "nothing to do": wp.NothingToDo(),
 }
 S = State
 # (state, event) -> (state afterwards, actions); what is not listed is refused
@@ -43,6 +44,9 @@ TABLE = {
     (S.HELD, "run ended"): (S.HELD, []),
     (S.HELD, "wish"): (S.HELD, [wp.Send(m.Wish(9, 8))]),
     (S.HELD, "grant"): (S.RUNNING, [wp.Advance(EVENTS["grant"])]),
+    # further steps of a held run, which other domains need
+    (S.RUNNING, "grant"): (S.RUNNING, [wp.Advance(EVENTS["grant"])]),
+    (S.RUNNING, "nothing to do"): (S.IDLE, []),
     (S.IDLE, "set"): (S.IDLE, [wp.Access(EVENTS["set"])]),
     **{(s, "get"): (s, [wp.Access(EVENTS["get"])]) for s in (S.IDLE, S.ABORTED)},
     **{(s, "count"): (s, [wp.Access(EVENTS["count"])]) for s in (S.IDLE, S.RUNNING, S.HELD, S.ABORTED)},
