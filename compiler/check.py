@@ -346,7 +346,7 @@ def _references(net: _Net) -> Iterator[Finding]:
         k, port = ref.port
         does, where = net.does[k], f"{net.path(ref.port)} -> {net.path((ref.owner, ref.var))}"
         var = next(v for v in net.specs[ref.owner].vars if v.name == ref.var)
-        free = next((end for end in (ref.owner, k) if net.does[end].asynchronous), None)
+        free = next((end for end in (k, ref.owner) if net.does[end].asynchronous), None)
         if free is not None:
             yield Finding(
                 "L501",

@@ -107,12 +107,6 @@ def _check_references(
     for reference in references:
         reader, owner = specs[reference.port[0]], specs[reference.owner]
         what = f"RefPort '{reader.name}.{reference.port[1]}' refers to Var '{owner.name}.{reference.var}'"
-        for spec in (reader, owner):
-            if is_async(spec.model):
-                raise CompileError(
-                    f"{what}, but '{spec.name}' is asynchronous: it has no time steps, so it is undefined which value "
-                    "would be seen. Send the value over a channel instead."
-                )
         here, there = assigned[reference.port[0]], assigned[reference.owner]
         if here != there:
             raise CompileError(

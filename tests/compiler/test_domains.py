@@ -231,7 +231,7 @@ def test_a_reference_to_another_domain_is_refused():
 def test_a_reference_of_or_to_an_asynchronous_process_is_refused(kinds, guilty):
     members = row(*kinds)
     members[1].r.connect_var(members[0].x)
-    with pytest.raises(CompileError, match=rf"'p1\.r' refers to Var 'p0\.x', but '{guilty}' is asynchronous"):
+    with pytest.raises(CompileError, match=rf"L501 p1\.r -> p0\.x: '{guilty}' is asynchronous"):
         plan_of(members[0])
 
 
