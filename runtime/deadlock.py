@@ -56,7 +56,7 @@ class Blocked:
 
 def belongs_to_lahar(frame: Any) -> bool:
     """Whether a frame is in the runtime or in the ports of models, not in a model itself."""
-    folder = os.path.dirname(os.path.abspath(frame.f_code.co_filename))
+    folder: str = os.path.dirname(os.path.abspath(frame.f_code.co_filename))
     return folder == _HERE or folder.endswith(os.path.join("processes", "model"))
 
 

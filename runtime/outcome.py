@@ -57,7 +57,7 @@ def to_exception(failures: list[Failure]) -> ModelError:
     lines = [f"{len(failures)} Exception(s) occurred in process models.", *map(_locate, failures)]
     others = tuple(_to_single(failure) for failure in failures[1:])
     error = _make([*lines, "", *_trace(first)], first, others)
-    last = error
+    last: BaseException = error
     for other in others:
         last = _append(last, other)
     return error

@@ -121,8 +121,10 @@ class Worker:
         """Execute what the service asks for until it says to end."""
         while not self._ended:
             if self._todo is None:
-                self._take(self._mailbox.receive())
-                self._flush()
+                frames = self._mailbox.receive()
+                if frames is not None:
+                    self._take(frames)
+                    self._flush()
                 continue
             todo, self._todo = self._todo, None
             self._run(todo.grant)
