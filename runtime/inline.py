@@ -108,6 +108,8 @@ class InlineNetwork:
         while (done := self._runs.get()) is not None:
             self._run()
             done.set()
+        # suspended asynchronous actors are unwound in their own thread
+        self.engine.scheduler.abandon()
 
     _done: threading.Event | None = None
 

@@ -51,11 +51,12 @@ class Status:
         return f"time step {step}, phase {Phase(phase).name}" if phase else f"time step {step}"
 
     def close(self) -> None:
-        """Keep the last numbers and let go of the file."""
+        """Keep the last numbers and let go of the file.
+
+        Other threads may be reading: the memory is given back when the last of them has finished.
+        """
         if self._file is not None:
-            view, self._numbers = self._numbers, list(self._numbers)
-            view.release()
-            self._file.close()
+            self._numbers = list(self._numbers)
             self._file = None
 
 
