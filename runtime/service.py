@@ -431,7 +431,7 @@ class Service:
         """Answer whatever is still waited for with an error."""
         for answer in (*self._settling, *(answer for _, answer in self._requests.values())):
             if not answer.done():
-                answer.set_exception(WorkerDiedError("The network was closed."))
+                answer.set_exception(self._error or WorkerDiedError("The network was closed."))
         self._settling.clear()
         self._requests.clear()
 
