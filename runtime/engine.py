@@ -206,10 +206,16 @@ class Engine:
             d.sequencer.step < d.sequencer.limit for d in self.domains.values()
         )
 
-    def halt(self, why: str) -> None:
-        """Begin no further time step, and tell asynchronous actors why."""
+    def halt(self) -> None:
+        """Begin no further time step."""
         for domain in self.domains.values():
             domain.sequencer.limit = domain.sequencer.step
+
+    def tell_free(self, why: str) -> None:
+        """Tell asynchronous actors that the host wants to pause or stop.
+
+        Not before all time steps are done: a domain may need their messages to finish its last one.
+        """
         for free in self.free:
             free.halting = why
 

@@ -39,6 +39,7 @@ class InlineNetwork:
         self._thread: threading.Thread | None = None
         self._outcome: Outcome | None = None
         self._halting = False
+        self._why = "pause"
         self._wish = Need.NOTHING
         self._asked_for: dict[int, int] = {}
         self._abandoned = False
@@ -139,8 +140,7 @@ class InlineNetwork:
         wish = self.engine.take_wish()
         if wish is not Need.NOTHING:
             self._wish = min(self._wish or Need.STOP, wish)
-            self._halting = True
-            self.engine.halt("stop" if self._wish is Need.STOP else "pause")
+            self._begin_halt("stop" if self._wish is Need.STOP else "pause")
 
     # --- waiting ----------------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class InlineNetwork:
             return True
         if self._abandoned or engine.scheduler.failures:
             raise Interrupted
-        if self._halting and not any(d.active for d in engine.domains.values()):
+        if self._let_rest():
             return False  # asynchronous actors rest where they are
         if self._halting and engine.go_on_for_others(self._asked_for):
             return True
@@ -200,6 +200,7 @@ class InlineNetwork:
         """An asynchronous actor looks for commands of the host."""
         self._read_letters()
         self._take_wish()
+        self._let_rest()
         if self._abandoned or self.engine.scheduler.failures:
             self.engine.scheduler.interrupt(Interrupted())
 
@@ -215,9 +216,20 @@ class InlineNetwork:
 
     def halt(self, why: str = "pause") -> None:
         """Make the run end with the present time step."""
-        self._halting = True
-        self.engine.halt(why)
+        self._begin_halt(why)
         self._letters.put(None)
+
+    def _begin_halt(self, why: str) -> None:
+        self._why = why
+        self._halting = True
+        self.engine.halt()
+
+    def _let_rest(self) -> bool:
+        """Tell asynchronous actors of a halt once all time steps are done; return whether that is so."""
+        if not self._halting or any(d.active for d in self.engine.domains.values()):
+            return False
+        self.engine.tell_free(self._why)
+        return True
 
     def waits_for_host(self) -> list[str]:
         """Return the ports at which the run waits for the host in the middle of a time step."""

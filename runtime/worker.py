@@ -101,6 +101,7 @@ class Worker:
         self._executing = False
         self._final = False  # the run was held, and ends where it was granted to
         self._resting = False
+        self._why = ""  # the run was held
         self._domains_ended = False  # as said to the service
         self._ended = False
         self._ticks = 0
@@ -199,6 +200,7 @@ class Worker:
                     self._halt(action.why)
                 case wp.LetRest():
                     self._resting = True
+                    self._running.tell_free(self._why)
                 case wp.Report():
                     self._report_condition(action.round)
                 case wp.GiveUp():
@@ -210,7 +212,8 @@ class Worker:
 
     def _halt(self, why: str) -> None:
         engine = self._running
-        engine.halt(why)
+        engine.halt()
+        self._why = why
         self._todo = None  # a grant that has not been begun
         self._send(m.Holding(_pairs(engine.steps)))
         self._wake_at_barrier()

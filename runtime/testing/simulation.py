@@ -431,7 +431,7 @@ class Simulation:
             self.verdict.spoil()
         elif isinstance(error, DeadlockError):
             self.ending = "deadlock"
-            self.verdict.note_deadlock(steps, self._halted, str(error))
+            self.verdict.note_deadlock(steps, str(error))
         else:
             raise SimulationFailure(f"the run failed with {error!r}")
 

@@ -100,10 +100,10 @@ class Verdict:
 
         self._notes += [check, _end]
 
-    def note_deadlock(self, steps: int | None, halted: bool, text: str) -> None:
+    def note_deadlock(self, steps: int | None, text: str) -> None:
         """A DeadlockError was reported."""
         sample = self._sample
-        if not sample.settled and not self._may_starve(steps, halted):
+        if not sample.settled and not self._may_starve(steps):
             raise SimulationFailure(f"not a deadlock: {text}")
 
         def check(reference: Reference) -> None:
@@ -115,14 +115,14 @@ class Verdict:
 
         self._notes += [check, _end]
 
-    def _may_starve(self, steps: int | None, halted: bool) -> bool:
+    def _may_starve(self, steps: int | None) -> bool:
         """Whether asynchronous actors may really wait for ever: not in a first run that nobody disturbs."""
         most = [
             p.proc_params._parameters["most"]
             for p in self._sample.plan.processes
             if "most" in p.proc_params._parameters
         ]
-        return bool(self._runs or halted or steps is None or steps > min(most))
+        return bool(self._runs or steps is None or steps > min(most))
 
     # --- comparison -----------------------------------------------------------------------------------
 

@@ -374,3 +374,20 @@ def test_converted_models_give_the_same_states(way, tag):
             for a, b in zip(expected, network_, strict=True):
                 assert states(a) == states(b)
         assert np.any(expected[2].v.get())
+
+
+@every_way
+def test_a_producer_that_looks_for_a_pause_does_not_leave_the_others_in_the_middle_of_a_step(way):
+    """It is told of the pause only when all time steps are done, since they need its messages."""
+    members = chain(2)
+    maker, hop = members[0], members[1]
+    with maker:
+        total = 0
+        for _ in range(8):
+            maker.run(RunContinuous(), run_cfg=config(way, *members))
+            until(lambda before=total: maker.runtime._network.step > before)
+            maker.pause()
+            total = int(hop.t.get()[0])
+            assert int(members[2].t.get()[0]) == total
+            taken, ring = int(members[-1].n.get()[0]), members[-1].got.get()
+            assert all(ring[k % 128] == k for k in range(max(0, taken - 128), taken))
