@@ -973,3 +973,25 @@ class PyHubModel(PyLoihiProcessModel):
     def run_post_mgmt(self):
         for k in range(self.proc_params["count"]):
             self.seen[2 * (self.time_step - 1) + k] = (self.ref0, self.ref1)[k].read()
+
+
+# --- output -----------------------------------------------------------------------------------------------
+
+
+def talk(model):
+    """Print and log in every way there is."""
+    import logging
+    import sys
+    import warnings
+
+    print("one line")
+    print("half a", end=" ")
+    print("line")
+    print("an error", file=sys.stderr)
+    model.log.warning("of the model: %d", 7)
+    logging.getLogger("mine").info("of a logger of one's own")
+    logging.getLogger("mine").debug("never wanted")
+    warnings.warn("something odd", stacklevel=1)
+    thread = threading.Thread(target=logging.getLogger("mine").warning, args=("from another thread",))
+    thread.start()
+    thread.join()
