@@ -166,6 +166,23 @@ def _check_count(n: Any, where: str) -> None:
         raise ValidationError(f"a positive integer expected, not {n}.", where)
 
 
+def checked_config(
+    channel_config: ChannelConfig | None, buffer_size: Any, shape: Any = (1,)
+) -> ChannelConfig:
+    """Check the arguments of a process with a pipe; return the configuration, the default one for None.
+
+    Raises
+    ------
+    ArgumentTypeError, ValidationError
+        See the validating functions.
+    """
+    config = channel_config if channel_config is not None else ChannelConfig()
+    validate_shape(shape)
+    validate_buffer_size(buffer_size)
+    validate_channel_config(config)
+    return config
+
+
 def validate_channel_config(channel_config: Any) -> None:
     """Refuse anything but a ChannelConfig whose fields are members of their enumerations.
 

@@ -7,13 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .channel_config import (
-    ChannelConfig,
-    SendFull,
-    validate_buffer_size,
-    validate_channel_config,
-    validate_shape,
-)
+from .channel_config import ChannelConfig, SendFull, checked_config
 from .errors import UnstartedError
 from .model import (
     CPU,
@@ -110,10 +104,7 @@ class Extractor(_Receiver):
         channel_config: ChannelConfig | None = None,
         **kwargs: Any,
     ) -> None:
-        channel_config = channel_config if channel_config is not None else ChannelConfig()
-        validate_shape(shape)
-        validate_buffer_size(buffer_size)
-        validate_channel_config(channel_config)
+        channel_config = checked_config(channel_config, buffer_size, shape)
         super().__init__(channel_config=dataclasses.replace(channel_config), **kwargs)
         self._config = channel_config
         self.in_port = InPort(shape)
@@ -150,9 +141,7 @@ class VarWire(_Receiver):
     def __init__(
         self, buffer_size: int = 50, channel_config: ChannelConfig | None = None, **kwargs: Any
     ) -> None:
-        channel_config = channel_config if channel_config is not None else ChannelConfig()
-        validate_buffer_size(buffer_size)
-        validate_channel_config(channel_config)
+        channel_config = checked_config(channel_config, buffer_size)
         super().__init__(channel_config=dataclasses.replace(channel_config), **kwargs)
         self._config = channel_config
         self._buffer_size = buffer_size

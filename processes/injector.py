@@ -7,13 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .channel_config import (
-    ChannelConfig,
-    ReceiveEmpty,
-    validate_buffer_size,
-    validate_channel_config,
-    validate_shape,
-)
+from .channel_config import ChannelConfig, ReceiveEmpty, checked_config
 from .errors import ArgumentTypeError, UnstartedError
 from .model import (
     CPU,
@@ -83,10 +77,7 @@ class Injector(AbstractProcess):
         channel_config: ChannelConfig | None = None,
         **kwargs: Any,
     ) -> None:
-        channel_config = channel_config if channel_config is not None else ChannelConfig()
-        validate_shape(shape)
-        validate_buffer_size(buffer_size)
-        validate_channel_config(channel_config)
+        channel_config = checked_config(channel_config, buffer_size, shape)
         super().__init__(channel_config=dataclasses.replace(channel_config), shape=shape, **kwargs)
         self._config = channel_config
         self.dropped = 0
