@@ -211,11 +211,19 @@ class PyPlainModel(PyLoihiProcessModel):
 
 
 class Asking(Scripted):
-    """A scripted process that may ask for pause and stop."""
+    """A scripted process that may ask for pause and stop; its idle ports only join networks."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.idle = OutPort((1,))
+        self.idle_in = InPort((1,))
 
 
 @model_of(Asking)
 class PyAskingModel(ScriptedBase):
+    idle = LavaPyType(PyOutPort.VEC_DENSE, int)
+    idle_in = LavaPyType(PyInPort.VEC_DENSE, int)
+
     def ask_pause(self):
         self._req_pause = True
 
