@@ -59,7 +59,7 @@ class Strand:
         self.queued = False  # waits for a greenlet to make the rest of its calls
 
 
-class _Carrier(greenlet):
+class _Carrier(greenlet):  # type: ignore[misc]
     """A greenlet that makes the calls of a strand."""
 
     strand: Strand
@@ -82,7 +82,7 @@ class Scheduler:
         self.failures: list[tuple[Any, BaseException]] = []
         self.clock = clock
         # one queue for both: else those who wake or poll each other for ever would starve a strand
-        self._ready: deque[_Carrier | Strand] = deque()
+        self._ready: deque[Any] = deque()  # _Carrier or Strand
         self._several = False
         self._idling = False
         self._hub: Any = None

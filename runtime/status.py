@@ -43,7 +43,7 @@ class Status:
     @property
     def step(self) -> int:
         """The latest time step that a worker has begun."""
-        return max(self._numbers[k] for k in range(0, _FIELDS * self._workers, _FIELDS))
+        return max(int(self._numbers[k]) for k in range(0, _FIELDS * self._workers, _FIELDS))
 
     def describe(self, worker: int) -> str:
         """Return the place of a worker, for messages."""

@@ -114,7 +114,9 @@ class Worker:
         """Execute what the service asks for until it says to end."""
         while not self._ended:
             if self._todo is None:
-                self._take(self._mailbox.receive())
+                frames = self._mailbox.receive()
+                assert frames is not None  # it has waited without limit
+                self._take(frames)
                 self._flush()
                 continue
             todo, self._todo = self._todo, None
