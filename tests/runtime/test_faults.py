@@ -626,7 +626,7 @@ def tell():
     print("halted", flush=True)
 def halted(network):
     if hasattr(network, "engine"):
-        return network.engine.sequencer.limit == 0
+        return all(d.sequencer.limit == d.sequencer.step for d in network.engine.domains.values())
     return network._protocol.state.name == "HOLDING"
 threading.Thread(target=tell, daemon=True).start()
 """
