@@ -33,8 +33,7 @@ from .reset import Reset
 from .resfire import RFZero
 from .rf import RF
 from .rf_iz import RF_IZ
-from .s4d import S4d, SigmaS4dDelta
-from .s4d_layer import SigmaS4dDeltaLayer
+from .s4d import S4d, SigmaS4dDelta, SigmaS4dDeltaLayer
 from .sdn import ActivationMode, Delta, Sigma, SigmaDelta
 from .sink import Read
 from .sink import RingBuffer as SinkRingBuffer

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import LaharWarning
-from .fixed_point import clip_state, scaled_bias, toward_zero, wrap_state
+from .fixed_point import Derived, clip_state, scaled_bias, wrap_state
 from .model import (
     CPU,
     LavaPyType,
@@ -25,7 +25,7 @@ from .model import (
     requires,
     tag,
 )
-from .parameters import parameter_var, state_var, warn_of_wrapping
+from .parameters import parameter_var, state_var
 from .ports import InPort, OutPort
 from .process import AbstractProcess
 
@@ -263,12 +263,13 @@ class PyATRLIFModelFixed(AbstractPyATRLIFModel):
         self.max_iv_val = 2 ** (self.iv_bitwidth - 1)
         self.decay_shift = 12
         self.decay_unity = 2**self.decay_shift
+        self._bias = Derived(scaled_bias)
+        self._factors = Derived(self._form_factors)
         self.theta_unity = 2**6
         self.act_unity = 2**6
 
     def on_build(self) -> None:
         super().on_build()
-        warn_of_wrapping(f"'{self.process_name}': bias_mant", self.proc_params.get("bias_mant"), np.int16)
         # Vars are still as the user gave them.
         lost = (self.theta != self.theta_0.astype(np.int32)) & (self.theta != _THETA)
         if lost.any():
@@ -284,8 +285,8 @@ class PyATRLIFModelFixed(AbstractPyATRLIFModel):
         self.isthrscaled = False
 
     def scale_bias(self) -> None:
-        """Form `effective_bias` from `bias_mant` and `bias_exp`."""
-        self.effective_bias = scaled_bias(self.bias_mant, self.bias_exp)
+        """Form `effective_bias` from `bias_mant` and `bias_exp`; a subclass may then change it."""
+        self.effective_bias = self._bias.of(self.bias_mant, self.bias_exp).copy()
 
     def scale_threshold(self) -> None:
         """Form the effective constants of the threshold; in the first time step theta starts at rest."""
@@ -297,25 +298,37 @@ class PyATRLIFModelFixed(AbstractPyATRLIFModel):
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
         """Update `i`, `v`, `theta` and `r` with the input of this time step."""
-        unity, theta_0 = self.decay_unity, self.effective_theta_0
-        # Only in the decay of the current the product is cut, elsewhere the factor.
-        decayed = self.i * (unity - (self.delta_i * unity + self.ds_offset))
-        self.i[...] = self._scaled_down(np.trunc(decayed))
-        np.add(self.i, activation_in * activation_in.dtype.type(self.act_unity), out=self.i, casting="unsafe")
-        wrap_state(self.i)
-        self.v[...] = self._scaled_down(self.v * self._factor(self.delta_v))
-        np.add(self.v, self.i, out=self.v)
-        np.add(self.v, self.effective_bias, out=self.v)
-        self.v[...] = clip_state(self.v)
-        self.theta[...] = self._scaled_down((self.theta - theta_0) * self._factor(self.delta_theta)) + theta_0
-        self.r[...] = self._scaled_down(self.r * self._factor(self.delta_r))
+        i, v, theta, r = self.i, self.v, self.theta, self.r
+        factor_i, factor_v, factor_theta, factor_r = self._factors.of(
+            self.delta_i, self.delta_v, self.delta_theta, self.delta_r
+        )
+        self._decay(i, factor_i)
+        np.add(i, activation_in * activation_in.dtype.type(self.act_unity), out=i, casting="unsafe")
+        wrap_state(i)
+        self._decay(v, factor_v)
+        np.add(v, i, out=v)
+        np.add(v, self.effective_bias, out=v)
+        v[...] = clip_state(v)
+        theta -= self.effective_theta_0
+        self._decay(theta, factor_theta)
+        theta += self.effective_theta_0
+        self._decay(r, factor_r)
 
-    def _factor(self, delta: np.ndarray) -> np.ndarray:
-        """What a state is multiplied with, as int64 in units of ``1 / decay_unity``."""
-        return np.trunc(self.decay_unity - delta * self.decay_unity).astype(np.int64)
+    def _form_factors(self, *deltas: np.ndarray) -> list[np.ndarray]:
+        """What i, v, theta and r are multiplied with: the first exactly, the others in units of 1/4096."""
+        unity = self.decay_unity
+        exact = unity - (deltas[0] * unity + self.ds_offset)
+        factors = [exact, *(np.trunc(unity - delta * unity) for delta in deltas[1:])]
+        return [(factor / unity).reshape(() if factor.size == 1 else factor.shape) for factor in factors]
 
-    def _scaled_down(self, product: np.ndarray) -> np.ndarray:
-        return toward_zero(product, self.decay_shift)
+    @staticmethod
+    def _decay(state: np.ndarray, factor: np.ndarray) -> None:
+        """Multiply in place and round toward zero.
+
+        Floats hold the product of a state and an integer factor exactly, and dividing by a power of two
+        changes no digit, so that one cast does what cutting the product and shifting it would do.
+        """
+        state[...] = (state * factor).astype(np.int64)
 
     def post_spike(self, spike_vector: np.ndarray) -> None:
         """Raise refractory state and threshold where `spike_vector` (bool) is true."""

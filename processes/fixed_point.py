@@ -5,6 +5,7 @@ States are 24-bit numbers held in int32, which wraps silently; products with a d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,45 @@ def toward_zero(product: np.ndarray, bits: Any) -> np.ndarray:
     Parameters
     ----------
     product : ndarray
-        Integers, or floats without fractions.
-    bits : int or ndarray of int
+        Integers, or floats without fractions, of at most 62 bits.
+    bits : int
     """
     product = np.asarray(product, np.int64)
-    return np.sign(product) * (np.abs(product) >> bits)
+    # A shift rounds down; negative numbers must be raised before it. (x >> 63 is -1 for them, else 0.)
+    return (product + ((product >> 63) & ((1 << bits) - 1))) >> bits
+
+
+class Derived:
+    """An array computed from Vars, formed anew only when one of them has changed.
+
+    Comparing the bytes costs less than computing, and holds however the Var was changed: by `Var.set`,
+    through a RefPort, or in place by a subclass.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the arrays that are given to `of`.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._seen: Any = None
+        self._value: Any = None
+
+    def of(self, *arrays: np.ndarray) -> Any:
+        """Return the function of `arrays`, which the caller must not change."""
+        seen = [array.tobytes() for array in arrays]
+        if seen != self._seen:
+            self._value = self._function(*arrays)
+            self._seen = seen
+        return self._value
 
 
 def wrap_state(x: np.ndarray) -> np.ndarray:
     """Wrap once at 24 bits, in place: above 2**23 subtract 2**24, at or below -2**23 add it."""
-    above, below = x > STATE_LIMIT, x <= -STATE_LIMIT
-    x[above] -= 2 * STATE_LIMIT
-    x[below] += 2 * STATE_LIMIT
+    for outside, change in ((x > STATE_LIMIT, -2 * STATE_LIMIT), (x <= -STATE_LIMIT, 2 * STATE_LIMIT)):
+        if outside.any():
+            x[outside] += change
     return x
 
 

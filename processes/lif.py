@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError
-from .fixed_point import scaled_bias, toward_zero
+from .fixed_point import Derived, scaled_bias, toward_zero
 from .model import (
     CPU,
     LavaPyType,
@@ -349,8 +349,7 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
         self.act_shift = 6
         self._du_factor = DecayFactor()
         self._dv_factor = DecayFactor()
-        self._bias_seen: Any = None
-        self._bias: np.ndarray
+        self._bias = Derived(scaled_bias)
         self._shift: Any = None
         self._limits: Any = None
         self._work: np.ndarray | None = None
@@ -368,11 +367,7 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
 
     def scale_bias(self) -> None:
         """Form `effective_bias` from `bias_mant` and `bias_exp`; a subclass may then change it."""
-        seen = (self.bias_mant.tobytes(), self.bias_exp.tobytes())
-        if seen != self._bias_seen:
-            self._bias = scaled_bias(self.bias_mant, self.bias_exp)
-            self._bias_seen = seen
-        self.effective_bias = self._bias.copy()
+        self.effective_bias = self._bias.of(self.bias_mant, self.bias_exp).copy()
         self.isbiasscaled = True
 
     def scale_threshold(self) -> None:

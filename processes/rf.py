@@ -238,7 +238,7 @@ class AbstractPyRFModelFixed(AbstractPyRFModelFloat):
 
     def scale_volt(self, voltage: np.ndarray) -> np.ndarray:
         """Return ``voltage / 2**decay_bits``, rounded toward zero."""
-        return toward_zero(voltage, self.decay_bits)
+        return toward_zero(voltage, self.decay_bits.item())
 
     def resonator_dynamics(
         self,
@@ -248,9 +248,10 @@ class AbstractPyRFModelFixed(AbstractPyRFModelFloat):
         imag: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the next real and imaginary part, limited to 24 bits."""
+        shift = self.state_exp.item()
         re, im = super().resonator_dynamics(
-            a_real_in_data.astype(np.int64) << self.state_exp,
-            a_imag_in_data.astype(np.int64) << self.state_exp,
+            a_real_in_data.astype(np.int64) << shift,
+            a_imag_in_data.astype(np.int64) << shift,
             real.astype(np.int64),
             imag.astype(np.int64),
         )

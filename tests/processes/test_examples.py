@@ -51,7 +51,6 @@ NEURONS = (
     "rf",
     "rf_iz",
     "s4d",
-    "s4d_layer",
     "sdn",
     "spiker",
 )

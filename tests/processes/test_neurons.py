@@ -226,4 +226,4 @@ def test_bounded_states_stay_in_24_bits(cls, tag, common, per_neuron, seed):
             state = trial.run(1).state()
             sizes = [np.abs(state[name].astype(np.int64)).max() for name in bounded_vars(cls)]
             largest = max(largest, *sizes)
-    assert 2**16 < largest <= 2**23
+    assert 2**14 < largest <= 2**23
