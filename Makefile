@@ -1,10 +1,11 @@
 # make demo   installs into .venv and runs the STDP tutorial over two OS processes
 # make test   installs the test extra and runs everything that CI runs
+# make docs   writes the documentation to docs/_build/html
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types check bench fuzz clean
+.PHONY: demo test lint types check docs bench fuzz clean
 
 $(VENV)/.demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +36,10 @@ check: $(VENV)/.test
 
 test: lint types check
 
+docs: $(VENV)/.test
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/step_overhead.py
 
@@ -43,4 +48,4 @@ fuzz: $(VENV)/.test
 	while $(BIN)/python -m pytest -m fuzz -q; do :; done
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info stdp.png stdp_plan.png
+	rm -rf $(VENV) build dist docs/_build docs/generated *.egg-info stdp.png stdp_plan.png

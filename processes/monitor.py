@@ -156,7 +156,7 @@ class Monitor(AbstractProcess):
         Returns
         -------
         dict of str to dict of str to ndarray
-            ``{process name: {Var or port name: array}}`` with arrays of shape (num_steps, *shape) (with a
+            ``{process name: {Var or port name: array}}`` with arrays of shape ``(num_steps, *shape)`` (with a
             stride, one row per recorded step) and the dtype of the target; rows of steps not yet executed are
             0. A continuous run may add rows.
 
