@@ -55,6 +55,12 @@ def test_every_public_class_has_a_page_with_its_docstring(built):
 
 
 @needs_sphinx
+def test_signatures_are_those_of_the_constructors(built):
+    page = re.sub(r"<[^>]+>", "", (built[0] / "generated" / "Dense.html").read_text())
+    assert "Dense(*, weights, name=None, num_message_bits=0, log_config=None, **kwargs)" in page
+
+
+@needs_sphinx
 def test_classes_are_grouped(built):
     page = (built[0] / "generated" / "reference.html").read_text()
     headings = re.findall(r"<h2>([^<]+)<", page)

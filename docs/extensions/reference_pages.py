@@ -67,6 +67,7 @@ REPAIRS = {
 
 def setup(app: Any) -> dict[str, Any]:
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-process-signature", signature_of_class)
     return {"parallel_read_safe": True}
 
 
@@ -84,6 +85,18 @@ def write_pages(app: Any) -> None:
     for path in folder.glob("*.rst"):
         if path.stem not in pages:
             path.unlink()
+
+
+def signature_of_class(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Return the signature of the constructor: Sphinx shows that of the metaclass, which takes anything."""
+    del app, name, options
+    if what == "class" and isinstance(obj, type(lahar.processes.AbstractProcess)):
+        constructor = inspect.signature(obj.__init__)
+        parameters = [p.replace(annotation=p.empty) for p in list(constructor.parameters.values())[1:]]
+        signature = str(constructor.replace(parameters=parameters, return_annotation=constructor.empty))
+    return signature, returns
 
 
 def title(text: str, mark: str = "=") -> str:
