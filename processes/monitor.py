@@ -47,10 +47,14 @@ class Monitor(AbstractProcess):
 
     Examples
     --------
-    >>> monitor = Monitor()
-    >>> monitor.probe(lif.v, num_steps=100)       # doctest: +SKIP
-    >>> monitor.probe(lif.s_out, num_steps=100)   # doctest: +SKIP
-    >>> monitor.get_data()["lif"]["v"].shape      # doctest: +SKIP
+    >>> from lahar.processes import LIF, Monitor
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> lif, monitor = LIF(shape=(3,), bias_mant=4, name="lif"), Monitor()
+    >>> monitor.probe(lif.v, num_steps=100)
+    >>> monitor.probe(lif.s_out, num_steps=100)
+    >>> with lif:
+    ...     lif.run(condition=RunSteps(num_steps=100), run_cfg=Loihi2SimCfg(launcher="inline"))
+    >>> monitor.get_data()["lif"]["v"].shape
     (100, 3)
     """
 

@@ -99,3 +99,8 @@ def test_examples_of_the_guides_run(path, monkeypatch):
 
 def test_guides_with_examples():
     assert [path.stem for path in GUIDES if ">>> " in path.read_text()] == ["models", "running"]
+
+
+def test_every_tutorial_is_listed():
+    listed = re.findall(r"^``(\d\d_\w+)``", (DOCS / "tutorials.rst").read_text(), re.M)
+    assert listed == sorted(path.stem for path in DOCS.parent.glob("tutorials/*.ipynb"))
