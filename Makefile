@@ -1,5 +1,6 @@
 # make demo   installs into .venv and runs the STDP tutorial over two OS processes
 # make test   installs the test extra and runs everything that CI runs
+# make docs   writes the documentation to docs/_build/html
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -35,6 +36,11 @@ check: $(VENV)/.test
 
 test: lint types check
 
+.PHONY: docs
+docs: $(VENV)/.test
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/step_overhead.py
 
@@ -47,4 +53,4 @@ simulate: $(VENV)/.test
 	$(BIN)/python -m lahar.runtime.testing
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info stdp.png stdp_plan.png
+	rm -rf $(VENV) build dist docs/_build docs/generated *.egg-info stdp.png stdp_plan.png

@@ -47,10 +47,14 @@ class Monitor(AbstractProcess):
 
     Examples
     --------
-    >>> monitor = Monitor()
-    >>> monitor.probe(lif.v, num_steps=100)       # doctest: +SKIP
-    >>> monitor.probe(lif.s_out, num_steps=100)   # doctest: +SKIP
-    >>> monitor.get_data()["lif"]["v"].shape      # doctest: +SKIP
+    >>> from lahar.processes import LIF, Monitor
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> lif, monitor = LIF(shape=(3,), bias_mant=4, name="lif"), Monitor()
+    >>> monitor.probe(lif.v, num_steps=100)
+    >>> monitor.probe(lif.s_out, num_steps=100)
+    >>> with lif:
+    ...     lif.run(condition=RunSteps(num_steps=100), run_cfg=Loihi2SimCfg(launcher="inline"))
+    >>> monitor.get_data()["lif"]["v"].shape
     (100, 3)
     """
 
@@ -156,7 +160,7 @@ class Monitor(AbstractProcess):
         Returns
         -------
         dict of str to dict of str to ndarray
-            ``{process name: {Var or port name: array}}`` with arrays of shape (num_steps, *shape) (with a
+            ``{process name: {Var or port name: array}}`` with arrays of shape ``(num_steps, *shape)`` (with a
             stride, one row per recorded step) and the dtype of the target; rows of steps not yet executed are
             0. A continuous run may add rows.
 
