@@ -8,8 +8,6 @@ import nbclient
 import nbformat
 import pytest
 
-import lahar.processes
-
 FOLDER = Path(__file__).parents[2] / "tutorials"
 
 
@@ -202,8 +200,6 @@ def plain_environment(monkeypatch):
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebook(plain_environment, tmp_path, name):
     expected = NOTEBOOKS[name]
-    if name == "14_images" and not hasattr(lahar.processes, "Conv"):
-        pytest.skip("the library has no Conv yet")
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)  # none are stored
     nbclient.NotebookClient(
