@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types check bench fuzz simulate clean
+.PHONY: demo test lint types check bench fuzz simulate chaos leaks clean
 
 $(VENV)/.demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,7 @@ docs: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/step_overhead.py
+	$(BIN)/python benchmarks/faults.py
 
 # runs until it fails or is stopped
 fuzz: $(VENV)/.test
@@ -51,6 +52,17 @@ fuzz: $(VENV)/.test
 # the same, simulations only: whole networks in virtual time; a failing seed is printed and can be replayed
 simulate: $(VENV)/.test
 	$(BIN)/python -m lahar.runtime.testing
+
+# real signals, exceptions and deaths at random moments, from a seed that is printed: CHAOS_SEED=17 repeats them
+CHAOS_ROUNDS ?= 20
+CHAOS_SEED ?= $(shell date +%s)
+chaos: $(VENV)/.test
+	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest tests/chaos -q
+
+# what a thousand networks leave behind in one interpreter
+LEAK_CYCLES ?= 1000
+leaks: $(VENV)/.test
+	LEAK_CYCLES=$(LEAK_CYCLES) $(BIN)/python -m pytest -m leaks tests/runtime -q -s
 
 clean:
 	rm -rf $(VENV) build dist docs/_build docs/generated *.egg-info stdp.png stdp_plan.png

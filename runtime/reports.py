@@ -13,7 +13,7 @@ from lahar.processes.errors import LaharError
 from .engine import Failure
 
 
-def release_memory(error: BaseException) -> None:
+def release_memory(error: BaseException | None) -> None:
     """Let go of what the frames of a MemoryError hold: telling it takes memory too."""
     if isinstance(error, MemoryError):
         traceback.clear_frames(error.__traceback__)

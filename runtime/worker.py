@@ -284,6 +284,7 @@ class Worker:
             self._prepare(self._engine)
         except BuildError as error:
             assert plan is not None
+            release_memory(error.__cause__)
             self._fail_build(build_failure(error, plan))
         except Exception as error:  # the plan does not unpickle: a module is missing in this process
             name, summary = f"worker {self._number}", f"{type(error).__name__}: {error}"

@@ -21,17 +21,21 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave fuzz tests out unless -m asks for them: they run for as long as they are given."""
+    """Leave tests that run for long, or as long as they are given, out unless -m asks for them."""
     if not config.option.markexpr:
-        fuzz = [item for item in items if item.get_closest_marker("fuzz")]
-        items[:] = [item for item in items if item not in fuzz]
-        config.hook.pytest_deselected(items=fuzz)
+        long = [item for item in items if runs_long(item)]
+        items[:] = [item for item in items if not runs_long(item)]
+        config.hook.pytest_deselected(items=long)
+
+
+def runs_long(item):
+    return any(item.get_closest_marker(name) for name in ("fuzz", "leaks"))
 
 
 @pytest.fixture(autouse=True)
 def _limit_time(request):
     """End the test run with all tracebacks where a test hangs."""
-    if request.node.get_closest_marker("fuzz"):
+    if runs_long(request.node):
         yield
         return
     faulthandler.dump_traceback_later(_LONGEST, exit=True, file=request.config.stash[_STDERR])

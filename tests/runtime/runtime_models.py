@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 
 import numpy as np
 
@@ -274,6 +275,25 @@ def fail_to_rebuild(model):
 
 def fail_to_pickle(model):
     raise LockError("holds a lock")
+
+
+class ExhaustedError(MemoryError):
+    """Says whether the array that filled the memory is still there while the exception is reported."""
+
+    def __init__(self, array):
+        super().__init__()
+        self.array = weakref.ref(array)
+
+    def __str__(self):
+        return "memory is full" if self.array() is not None else "memory was freed"
+
+    def __reduce__(self):
+        return MemoryError, (str(self),)
+
+
+def exhaust(model):
+    array = np.zeros(3)
+    raise ExhaustedError(array)
 
 
 def system_exit(model):

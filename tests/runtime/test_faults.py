@@ -143,6 +143,17 @@ def test_two_models_of_one_worker_fail_in_one_phase(setup):
 
 
 @pytest.mark.usefixtures("pool")
+@every_local_setup
+@pytest.mark.parametrize("place", [("build", 0), ("SPK", 3)])
+def test_a_worker_frees_what_filled_its_memory_before_it_reports_that(setup, place):
+    first, _, cfg = failing(setup, {place: rm.exhaust})
+    error = caught(first, cfg)
+    assert "memory was freed" in str(error)
+    assert "raise ExhaustedError(array)" in error.remote_traceback
+    assert isinstance(error.__cause__, MemoryError)
+
+
+@pytest.mark.usefixtures("pool")
 @every_setup
 @pytest.mark.parametrize(
     ("action", "summary", "picklable"),
