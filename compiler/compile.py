@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,6 @@ _WITHOUT_EFFECT = {
     "use_watchdog",
     "short_event_timeout",
     "long_event_timeout",
-    "folded_view",
     "cache",
     "cache_dir",
     "loihi_gen",
@@ -58,6 +58,8 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
         Chooses models, partitions and the way of synchronisation.
     compile_config : dict, optional
         ``pypy_channel_size``: capacity of every channel in messages, 64 by default.
+        ``folded_view``: names of Process classes; the Processes of these classes, and their parts, get the class
+        as `folded_view` and a number of their own as `folded_view_inst_id`, for tools that draw networks.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
         raise ArgumentTypeError(
             f"run_cfg must be a run configuration such as Loihi2SimCfg(), not {run_cfg!r}."
         )
-    capacity = _capacity(compile_config or {})
+    capacity, folded = _options({} if compile_config is None else compile_config)
     network, specs, channels, references, pipes = describe(process, run_cfg, capacity)
     _report(findings(specs, channels, references, pipes))
     domains, domain = find_domains(run_cfg.custom_sync_domains, network, specs, channels, references)
@@ -133,6 +135,8 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
         leaf._model_class = model
     for declared in network.declared:
         declared._is_compiled = True
+    if folded:
+        _fold(network_processes(process), folded)
     return plan
 
 
@@ -173,9 +177,27 @@ def _report(found: list[Finding]) -> None:
             _log.info("%s", finding)
 
 
-def _capacity(compile_config: Mapping[str, Any]) -> int:
+def _fold(processes: list[AbstractProcess], class_names: set[str]) -> None:
+    """Number the Processes of some classes and let their parts inherit it; parents come before their parts."""
+    members = [p for p in processes if type(p).__name__ in class_names]
+    numbers: Counter[type] = Counter()
+    number = {}
+    for member in sorted(members, key=lambda p: p.id):
+        number[member] = numbers[type(member)]
+        numbers[type(member)] += 1
+    for member in members:
+        member.folded_view, member.folded_view_inst_id = type(member), number[member]
+        member.propagate_folded_views()
+
+
+def _options(compile_config: Any) -> tuple[int, set[str]]:
+    """Return the capacity of channels and the names of the classes to be folded."""
+    if not isinstance(compile_config, Mapping):
+        raise ArgumentTypeError(
+            f'compile_config must be a dict such as {{"pypy_channel_size": 64}}, not {compile_config!r}.'
+        )
     for key in compile_config:
-        if key != "pypy_channel_size":
+        if key not in ("pypy_channel_size", "folded_view"):
             kind = "has no effect" if key in _WITHOUT_EFFECT else "is unknown"
             warnings.warn(f"compile_config: option '{key}' {kind}.", LaharWarning, stacklevel=3)
     size = compile_config.get("pypy_channel_size", DEFAULT_CAPACITY)
@@ -183,4 +205,9 @@ def _capacity(compile_config: Mapping[str, Any]) -> int:
         raise ValidationError(
             f"a positive integer expected, not {size!r}.", "compile_config['pypy_channel_size']"
         )
-    return int(size)
+    folded = compile_config.get("folded_view") or []
+    if not isinstance(folded, (list, tuple, set)) or not all(isinstance(name, str) for name in folded):
+        raise ArgumentTypeError(
+            f"compile_config['folded_view'] must be a list of names of Process classes, not {folded!r}."
+        )
+    return int(size), set(folded)

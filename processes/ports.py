@@ -354,6 +354,7 @@ class RefPort(AbstractRVPort, AbstractSrcPort):
                 f"Cannot connect '{self.path}' of shape {self.shape} with Var '{var.path}' of shape {var.shape}."
             )
         self._check_single([var])
+        self._configs([var], connection_configs)  # refused before the port is made
         self.connect(self.create_implicit_var_port(var), connection_configs)
 
     @staticmethod

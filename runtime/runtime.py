@@ -395,8 +395,11 @@ def start_network(
         if run_cfg is None:
             raise ValidationError("pass run_cfg, for example Loihi2SimCfg(), or an executable.", "run_cfg")
         executable = compile_network(process, run_cfg, compile_config)
+    else:
+        _refuse_running(process)
     runtime = Runtime(executable, loglevel=process._log_config.level)
     members = network_processes(process)
+    _refuse_strangers(process, members, executable)
     runtime._recorders = [p for p in members if hasattr(p, "check_capacity")]
     runtime._unheld = {v.id: v.path for p in members for v in p.vars if v.id not in runtime._names}
     runtime.initialize()
@@ -419,6 +422,18 @@ def _refuse_running(process: AbstractProcess) -> None:
                 f"Process '{member.name}' belongs to a network that has been started. stop() it before it is "
                 "compiled again or extended."
             )
+
+
+def _refuse_strangers(process: AbstractProcess, members: list[AbstractProcess], plan: Plan) -> None:
+    """Refuse a Plan in which Processes run that are not of this network."""
+    known = {member.id for member in members}
+    strange = next((spec.name for spec in plan.processes if spec.id not in known), None)
+    if strange is not None:
+        raise ValidationError(
+            f"the plan is not of the network of process '{process.name}': '{strange}' does not belong to it. Compile "
+            f"this network with '{process.name}'.compile(run_cfg).",
+            "executable",
+        )
 
 
 @atexit.register

@@ -697,6 +697,38 @@ def test_folded_views_reach_the_parts():
     assert (first.folded_view, first.folded_view_inst_id) == (Nest, 4)
 
 
+def test_folded_views_are_numbered_by_class():
+    source, nest, _ = nested()
+    compile(source, inline(), {"folded_view": ["Nest", "LIF"]})
+    assert (nest.folded_view, nest.folded_view_inst_id) == (Nest, 0)
+    assert (source.folded_view, source.folded_view_inst_id) == (None, -1)
+    first, second = LIF(shape=(1,)), LIF(shape=(1,))
+    second.s_out.connect(first.a_in)
+    compile(second, inline(), {"folded_view": ["LIF"]})
+    assert [p.folded_view for p in (first, second)] == [LIF, LIF]
+    assert [p.folded_view_inst_id for p in (first, second)] == [0, 1]
+
+
+def test_parts_inherit_a_folded_view_unless_they_have_their_own():
+    source, nest, _ = nested()
+    compile(source, inline(), {"folded_view": ["Nest"]})
+    pair = nest.procs.pair
+    assert [(p.folded_view, p.folded_view_inst_id) for p in (pair, pair.procs.first)] == [(Nest, 0)] * 2
+    compile(source, inline(), {"folded_view": ["Nest", type(pair).__name__]})
+    assert [p.folded_view for p in (nest, pair, pair.procs.first)] == [Nest, type(pair), type(pair)]
+
+
+@pytest.mark.parametrize("names", ["Nest", [Nest], 3])
+def test_folded_views_are_names_of_classes(names):
+    with pytest.raises(ArgumentTypeError, match=r"compile_config\['folded_view'\] must be a list of names"):
+        compile(LIF(shape=(1,)), inline(), {"folded_view": names})
+
+
+def test_options_are_a_dict():
+    with pytest.raises(ArgumentTypeError, match=r"compile_config must be a dict such as .*, not 5"):
+        compile(LIF(shape=(1,)), inline(), 5)
+
+
 # --- channels -----------------------------------------------------------------------------
 
 

@@ -383,6 +383,21 @@ def test_connect_var_refuses_another_shape_and_makes_no_port(a, wide):
     assert not connections(a, wide)
 
 
+def test_connect_var_refuses_too_many_configs_and_makes_no_port(a, wide):
+    with pytest.raises(ArgumentTypeError, match="2 connection_configs for 1 ports"):
+        RefPort(shape=wide.x.shape).connect_var(wide.x, connection_configs=[object(), object()])
+    assert len(wide.var_ports) == 2
+    assert not connections(a, wide)
+
+
+def test_connect_var_stores_the_config_at_both_ends(a, b):
+    config = object()
+    a.ref_1.connect_var(b.x, connection_configs=config)
+    (port,) = a.ref_1.get_dst_ports()
+    assert a.ref_1.connection_configs == {port: config}
+    assert port.connection_configs == {a.ref_1: config}
+
+
 def test_connect_var_refuses_a_var_that_is_not_shareable(a, b):
     with pytest.raises(VarNotSharableError, match="'secret'"):
         a.ref_1.connect_var(b.secret)

@@ -508,6 +508,29 @@ def test_an_executable_can_be_run():
     assert sink.data.get()[1].tolist() == [0, 4, 5, 0]
 
 
+def test_an_executable_of_another_network_is_refused():
+    plan = chain()[0].compile(inline())
+    source, _, sink = chain()
+    with pytest.raises(
+        ValidationError, match="not of the network of process 'source': 'source' does not belong"
+    ):
+        source.create_runtime(executable=plan)
+    source.run(RunSteps(3), inline())
+    source.stop()
+    assert sink.data.get()[1].tolist() == [0, 4, 5, 0]
+
+
+def test_an_executable_does_not_replace_a_network_that_has_been_started():
+    source, _, sink = chain()
+    plan = source.compile(inline())
+    source.run(RunSteps(2), inline())
+    with pytest.raises(StateError, match="belongs to a network that has been started"):
+        sink.create_runtime(executable=plan)
+    source.run(RunSteps(1))
+    source.stop()
+    assert sink.data.get()[1].tolist() == [0, 4, 5, 0]
+
+
 def test_a_stopped_network_says_how_to_start_again():
     source, dense, sink = chain()
     source.run(RunSteps(1), inline())
