@@ -5,10 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+from support.kernels import only
 
-from lahar.processes import fan_out
+from lahar.processes import fan_out, kernels
 from lahar.processes.fan_out import FanOut, add_pairwise, add_up
 from lahar.processes.synapses import weighted_sum
+
+
+@pytest.fixture(params=kernels.CHOICES, scope="module", autouse=True)
+def _kernels(request):
+    """Run all tests with both implementations."""
+    with only(request.param):
+        yield
 
 
 @st.composite

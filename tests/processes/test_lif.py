@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.kernels import only
 
-from lahar.processes import LIF, Monitor, SinkRingBuffer, SourceRingBuffer
+from lahar.processes import LIF, Monitor, SinkRingBuffer, SourceRingBuffer, kernels
 from lahar.processes.errors import ArgumentTypeError, LaharWarning, ModelError, ShapeError
 from lahar.processes.lif import (
     AbstractLIF,
@@ -29,6 +30,14 @@ from lahar.processes.model import (
 )
 from lahar.processes.var import Var
 from lahar.runtime import Loihi2SimCfg, RunSteps
+
+
+@pytest.fixture(params=kernels.CHOICES, scope="module", autouse=True)
+def _kernels(request):
+    """Run all tests with both implementations."""
+    with only(request.param):
+        yield
+
 
 M = 2**23
 
