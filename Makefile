@@ -37,6 +37,7 @@ test: lint types check
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/step_overhead.py
+	$(BIN)/python benchmarks/kernels.py
 
 # runs until it fails or is stopped
 fuzz: $(VENV)/.test

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import readable, weighted_sums
+from .kernels import Kernel, readable, weighted_sums
 
 # So many integers of 32 bits add up exactly in float64, whose 53 bits np.bincount adds in.
 _EXACT = 1 << 21
@@ -92,9 +92,10 @@ class FanOut:
         active = spikes.nonzero()[0]
         if not len(active):
             return np.zeros(self.num_post, dtype)
-        total = self._compiled_sum(values, spikes, active, graded, np.dtype(dtype))
-        if total is not None:
-            return total
+        if len(self.rows) >= _LEAST or Kernel.always:
+            total = self._compiled_sum(values, spikes, active, graded, np.dtype(dtype))
+            if total is not None:
+                return total
         synapses, contributions = self.contributions(values, spikes, active, graded, dtype)
         return add_up(self.rows[synapses], contributions, self.num_post, dtype)
 

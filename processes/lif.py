@@ -205,9 +205,10 @@ class LIF(AbstractLIF):
 
 
 # Neurons from which on a compiled update is faster than NumPy, and as many updates as loading it costs.
-_FLOAT_UPDATE = Kernel("lif_float", 1 << 12, 1 << 28)
+_FLOAT_UPDATE = Kernel("lif_float", 1 << 13, 1 << 28)
 _FIXED_UPDATE = Kernel("lif_fixed", 1 << 11, 1 << 27)
 _UNCHANGED = np.empty(0)
+_MANY = 100
 
 
 class DecayFactor:
@@ -249,6 +250,15 @@ class DecayFactor:
             self.exceeds_one = bool(np.any(np.abs(factor) > 1))
             self._seen = seen
         return self._factor
+
+
+def _set_to_zero(state: np.ndarray, where: np.ndarray) -> None:
+    count = np.count_nonzero(where)
+    if count > _MANY and where.dtype == np.bool_ and 16 * count > where.size:
+        # many at random places: the branch on each is mispredicted, finding them first takes no branches
+        where = where.nonzero()
+    if count:
+        state[where] = 0
 
 
 def _updated_by(
@@ -332,8 +342,7 @@ class AbstractPyLifModelFloat(PyLoihiProcessModel):
 
     def reset_voltage(self, spike_vector: np.ndarray) -> None:
         """Set the voltage to 0 where `spike_vector` (bool) is true."""
-        if np.count_nonzero(spike_vector):
-            self.v[spike_vector] = 0
+        _set_to_zero(self.v, spike_vector)
 
     def run_spk(self) -> None:
         super().run_spk()
@@ -491,8 +500,7 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
 
     def reset_voltage(self, spike_vector: np.ndarray) -> None:
         """Set the voltage to 0 where `spike_vector` (bool) is true."""
-        if np.count_nonzero(spike_vector):
-            self.v[spike_vector] = 0
+        _set_to_zero(self.v, spike_vector)
 
     def run_spk(self) -> None:
         self.scale_bias()

@@ -86,47 +86,54 @@ def _sparse_graded(starts, counts, rows, positions, values, active, payload, tot
 # --- neurons ---------------------------------------------------------------------------------
 
 
+# Slices and not indices into the whole: an index of which the compiler does not know that it is not negative
+# keeps it from using vector instructions.
+
+
 def _lif_float(u, v, activation, bias, du_factor, dv_factor):
     """Update u and v; a factor has no element (it is 1), one, or one per neuron."""
     for start in range(0, len(u), _BLOCK):
         stop = min(start + _BLOCK, len(u))
-        _scale(u, du_factor, start, stop)
-        for i in range(start, stop):
-            u[i] += activation[i]
-        _scale(v, dv_factor, start, stop)
-        for i in range(start, stop):
-            v[i] = (v[i] + u[i]) + bias[i]
+        u_part, v_part = u[start:stop], v[start:stop]
+        a, b = activation[start:stop], bias[start:stop]
+        _scale(u_part, du_factor, start)
+        for i in range(len(u_part)):
+            u_part[i] += a[i]
+        _scale(v_part, dv_factor, start)
+        for i in range(len(v_part)):
+            v_part[i] = (v_part[i] + u_part[i]) + b[i]
 
 
 def _lif_fixed(u, v, activation, bias, du_factor, dv_factor, limit):
     """Update u and v; the limit is 2**23, factors are as for floating point and not above 1."""
-    limit = np.int64(limit)
+    above, below, turn = np.int32(limit), np.int32(-limit), np.int32(2 * limit)
+    high, low = np.int32(limit - 1), np.int32(1 - limit)
     for start in range(0, len(u), _BLOCK):
         stop = min(start + _BLOCK, len(u))
-        _scale(u, du_factor, start, stop)
-        for i in range(start, stop):
-            x = np.int32(u[i] + activation[i])
-            if x > limit:
-                x = np.int32(x - 2 * limit)
-            elif x <= -limit:
-                x = np.int32(x + 2 * limit)
-            u[i] = x
-        _scale(v, dv_factor, start, stop)
-        for i in range(start, stop):
-            x = np.int32(np.int32(v[i] + u[i]) + bias[i])
-            v[i] = max(min(np.int64(x), limit - 1), 1 - limit)
+        u_part, v_part = u[start:stop], v[start:stop]
+        a, b = activation[start:stop], bias[start:stop]
+        _scale(u_part, du_factor, start)
+        for i in range(len(u_part)):
+            x = np.int32(u_part[i] + a[i])
+            u_part[i] = np.int32(x - turn) if x > above else np.int32(x + turn) if x <= below else x
+        _scale(v_part, dv_factor, start)
+        for i in range(len(v_part)):
+            x = np.int32(np.int32(v_part[i] + u_part[i]) + b[i])
+            x = high if x > high else x
+            v_part[i] = low if x < low else x
 
 
 @njit(inline="always")
-def _scale(state, factor, start, stop):
+def _scale(part, factor, start):
     """Multiply; integers round toward zero, exactly: the product fits into the 53 bits of a float."""
     if len(factor) == 1:
         f = factor[0]
-        for i in range(start, stop):
-            state[i] = state.dtype.type(state[i] * f)
+        for i in range(len(part)):
+            part[i] = part.dtype.type(part[i] * f)
     elif len(factor) > 1:
-        for i in range(start, stop):
-            state[i] = state.dtype.type(state[i] * factor[i])
+        factors = factor[start : start + len(part)]
+        for i in range(len(part)):
+            part[i] = part.dtype.type(part[i] * factors[i])
 
 
 # --- compiled on demand ----------------------------------------------------------------------
