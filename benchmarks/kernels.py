@@ -219,6 +219,7 @@ def sums(names: list[str], dense_size: int, sparse_size: int, repeat: int) -> No
             events,
             matrix.itemsize,
             peak,
+            np.dtype(dtype).name,
         )
         for density in (0.1, 0.01):
             _sparse_rows(names, sparse_size, density, (dtype, total), repeat, peak)
@@ -229,6 +230,7 @@ def _sparse_rows(names: list[str], size: int, density: float, types: Any, repeat
     rng = np.random.default_rng(4)
     matrix = random_csr(size, density, dtype)
     fan_out = FanOut(matrix)
+    fan_out.keep(matrix.data)  # as the model does
     spikes = np.zeros((repeat + 1, size), bool)
     for row in spikes:
         row[rng.choice(size, max(1, size // 100), replace=False)] = True
@@ -237,7 +239,7 @@ def _sparse_rows(names: list[str], size: int, density: float, types: Any, repeat
     def ours(spikes: np.ndarray) -> Any:
         return fan_out.weighted_sum(matrix.data, spikes, False, total)
 
-    read = matrix.data.itemsize + fan_out.rows.itemsize + fan_out.positions.itemsize
+    read = matrix.data.itemsize + fan_out.rows.itemsize
     _sum_rows(
         f"Sparse {size}, {density:.0%}",
         names,
@@ -247,6 +249,7 @@ def _sparse_rows(names: list[str], size: int, density: float, types: Any, repeat
         events,
         read,
         peak,
+        np.dtype(dtype).name,
     )
 
 
@@ -259,6 +262,7 @@ def _sum_rows(
     events: float,
     read: int,
     peak: float,
+    dtype: str,
 ) -> None:
     steps = {name: iter(spikes) for name in (*names, "plain")}  # other inputs in every step, as in a network
     actions = {name: using(name, lambda name=name: ours(next(steps[name]))) for name in names}
@@ -268,7 +272,6 @@ def _sum_rows(
             ours(spikes[0])  # loads the compiled loop
     actions["plain"] = lambda: plain(next(steps["plain"]))
     times = in_turns(actions, len(spikes) - 1)
-    dtype = "int32" if read in (4, 12) else "float64"
     for name in names:
         seconds = times[name]
         numbers = f"{1e6 * seconds:11.1f} {events / seconds / 1e6:12.0f} {times['plain'] / seconds:12.1f}"

@@ -19,6 +19,7 @@ _EXACT = 1 << 21
 
 # Compiled loops by types of weights and sum. NumPy needs 5 to 10 ns for a synapse.
 _LEAST, _WORTH = 1 << 9, 1 << 27
+_IN_ORDER = np.zeros(0, np.int32)
 _KERNELS = weighted_sums("sparse", _LEAST, _WORTH)
 
 
@@ -50,6 +51,21 @@ class FanOut:
         self.positions: np.ndarray = by_input.data
         self._starts: np.ndarray = by_input.indptr[:-1].astype(np.intp)
         self._counts: np.ndarray = np.diff(by_input.indptr).astype(np.intp)
+        self._kept: tuple[np.ndarray, np.ndarray] | None = None
+
+    def keep(self, values: np.ndarray) -> None:
+        """Copy values into the order of this fan-out, for later sums of the very same array.
+
+        Reading synapses one after the other is up to 15 times as fast as picking them from all over
+        ``weights.data``. The copy does not follow changes: whoever calls this calls `forget` before the next
+        sum when an element has changed.
+        """
+        if self._kept is None or self._kept[0] is not values:
+            self._kept = values, values[self.positions]
+
+    def forget(self) -> None:
+        """Drop the copy that `keep` made."""
+        self._kept = None
 
     def of(self, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the synapses of the `active` inputs, input after input, and how many each input has.
@@ -112,7 +128,10 @@ class FanOut:
             return None
         total = np.zeros(self.num_post, dtype)
         payload = (spikes[active].astype(dtype),) if graded else ()
-        loop(self._starts, self._counts, self.rows, self.positions, values, active, *payload, total)
+        positions = self.positions
+        if self._kept is not None and self._kept[0] is values:
+            positions, values = _IN_ORDER, self._kept[1]
+        loop(self._starts, self._counts, self.rows, positions, values, active, *payload, total)
         return total
 
     def contributions(
@@ -120,7 +139,10 @@ class FanOut:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the synapses of the `active` inputs and what each of them contributes, in `dtype`."""
         synapses, counts = self.of(active)
-        contributions = values[self.positions[synapses]]
+        if self._kept is not None and self._kept[0] is values:
+            contributions = self._kept[1][synapses]
+        else:
+            contributions = values[self.positions[synapses]]
         if graded:
             contributions = contributions.astype(dtype, copy=False)
             contributions = contributions * spikes[active].astype(dtype).repeat(counts)

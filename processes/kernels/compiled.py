@@ -70,17 +70,35 @@ def _dense_graded(weights_T, active, payload, total):
                 part[i] += part.dtype.type(row[i]) * x
 
 
+# Of a sparse matrix, `positions` says where the values of the synapses are; if it is empty, they are in order.
+
+
 def _sparse(starts, counts, rows, positions, values, active, total):
     for j in active:
-        for s in range(starts[j], starts[j] + counts[j]):
-            total[rows[s]] += values[positions[s]]
+        start, stop = starts[j], starts[j] + counts[j]
+        row = rows[start:stop]
+        if len(positions):
+            position = positions[start:stop]
+            for s in range(len(row)):
+                total[np.uint32(row[s])] += values[np.uint32(position[s])]
+        else:
+            value = values[start:stop]
+            for s in range(len(row)):
+                total[np.uint32(row[s])] += value[s]
 
 
 def _sparse_graded(starts, counts, rows, positions, values, active, payload, total):
     for k in range(len(active)):
-        j, x = active[k], payload[k]
-        for s in range(starts[j], starts[j] + counts[j]):
-            total[rows[s]] += total.dtype.type(values[positions[s]]) * x
+        start, stop, x = starts[active[k]], starts[active[k]] + counts[active[k]], payload[k]
+        row = rows[start:stop]
+        if len(positions):
+            position = positions[start:stop]
+            for s in range(len(row)):
+                total[np.uint32(row[s])] += total.dtype.type(values[np.uint32(position[s])]) * x
+        else:
+            value = values[start:stop]
+            for s in range(len(row)):
+                total[np.uint32(row[s])] += total.dtype.type(value[s]) * x
 
 
 # --- neurons ---------------------------------------------------------------------------------

@@ -90,11 +90,13 @@ def test_dense_integer_sums(graded, dtype, data):
 
 @PASSES
 @pytest.mark.parametrize("graded", [False, True])
-@given(data=st.data())
-def test_sparse_float_sums(graded, data):
+@given(data=st.data(), kept=st.booleans())
+def test_sparse_float_sums(graded, data, kept):
     weights, spikes = data.draw(sums(FLOATS, np.float64, np.float64))
     weights = csr_matrix(weights.T)
     fan_out, name = FanOut(weights), "sparse_graded_float" if graded else "sparse_float"
+    if kept:
+        fan_out.keep(weights.data)
     plain, compiled = with_both(
         lambda: fan_out.weighted_sum(weights.data, spikes, graded, np.float64), *[name]
     )
@@ -102,11 +104,13 @@ def test_sparse_float_sums(graded, data):
 
 
 @pytest.mark.parametrize(("graded", "dtype"), [(False, np.int64), (True, np.int32), (True, np.int64)])
-@given(data=st.data())
-def test_sparse_integer_sums(graded, dtype, data):
+@given(data=st.data(), kept=st.booleans())
+def test_sparse_integer_sums(graded, dtype, data, kept):
     weights, spikes = data.draw(sums(INTS, np.int32, np.int32))
     weights = csr_matrix(weights.T)
     fan_out, name = FanOut(weights), f"sparse_graded_{np.dtype(dtype)}" if graded else "sparse_int"
+    if kept:
+        fan_out.keep(weights.data)
     plain, compiled = with_both(lambda: fan_out.weighted_sum(weights.data, spikes, graded, dtype), *[name])
     assert bits(compiled) == bits(plain)
 
