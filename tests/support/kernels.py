@@ -7,12 +7,16 @@ import os
 from collections.abc import Iterator
 from unittest import mock
 
+import pytest
+
 from lahar.processes import kernels
 
 
 @contextlib.contextmanager
 def only(name: str) -> Iterator[set[str]]:
     """Use the kernels `name` of this OS process in all work, however small; yield the set of loops in use."""
+    if name == "numba":
+        pytest.importorskip("numba")
     used: set[str] = set()
     for_work = kernels.Kernel.for_work
 
