@@ -44,6 +44,7 @@ docs: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/step_overhead.py
 	$(BIN)/python benchmarks/faults.py
+	$(BIN)/python benchmarks/kernels.py
 
 # runs until it fails or is stopped
 fuzz: $(VENV)/.test

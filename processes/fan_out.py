@@ -12,8 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from .kernels import Kernel, readable, weighted_sums
+
 # So many integers of 32 bits add up exactly in float64, whose 53 bits np.bincount adds in.
 _EXACT = 1 << 21
+
+# Compiled loops by types of weights and sum. NumPy needs 5 to 10 ns for a synapse.
+_LEAST, _WORTH = 1 << 9, 1 << 27
+_IN_ORDER = np.zeros(0, np.int32)
+_KERNELS = weighted_sums("sparse", _LEAST, _WORTH)
 
 
 class FanOut:
@@ -35,13 +42,30 @@ class FanOut:
     def __init__(self, weights: Any) -> None:
         from scipy.sparse import csr_matrix
 
-        numbered = csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), shape=weights.shape)
-        by_input = numbered.tocsc()
+        # half the memory of np.intp, of which NumPy makes temporary copies as needed
+        index = np.int32 if max(weights.nnz, *weights.shape) < 2**31 else np.int64
+        numbers = np.arange(weights.nnz, dtype=index)
+        by_input = csr_matrix((numbers, weights.indices, weights.indptr), shape=weights.shape).tocsc()
         self.num_post = weights.shape[0]
-        self.rows: np.ndarray = by_input.indices.astype(np.intp)
-        self.positions: np.ndarray = by_input.data.astype(np.intp)
+        self.rows: np.ndarray = by_input.indices.astype(index, copy=False)
+        self.positions: np.ndarray = by_input.data
         self._starts: np.ndarray = by_input.indptr[:-1].astype(np.intp)
         self._counts: np.ndarray = np.diff(by_input.indptr).astype(np.intp)
+        self._kept: tuple[np.ndarray, np.ndarray] | None = None
+
+    def keep(self, values: np.ndarray) -> None:
+        """Copy values into the order of this fan-out, for later sums of the very same array.
+
+        Reading synapses one after the other is up to 15 times as fast as picking them from all over
+        ``weights.data``. The copy does not follow changes: whoever calls this calls `forget` before the next
+        sum when an element has changed.
+        """
+        if self._kept is None or self._kept[0] is not values:
+            self._kept = values, values[self.positions]
+
+    def forget(self) -> None:
+        """Drop the copy that `keep` made."""
+        self._kept = None
 
     def of(self, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the synapses of the `active` inputs, input after input, and how many each input has.
@@ -84,15 +108,41 @@ class FanOut:
         active = spikes.nonzero()[0]
         if not len(active):
             return np.zeros(self.num_post, dtype)
+        if len(self.rows) >= _LEAST or Kernel.always:
+            total = self._compiled_sum(values, spikes, active, graded, np.dtype(dtype))
+            if total is not None:
+                return total
         synapses, contributions = self.contributions(values, spikes, active, graded, dtype)
         return add_up(self.rows[synapses], contributions, self.num_post, dtype)
+
+    def _compiled_sum(
+        self, values: np.ndarray, spikes: np.ndarray, active: np.ndarray, graded: bool, dtype: Any
+    ) -> np.ndarray | None:
+        """Return the sum, or None where no compiled loop does it or none would pay."""
+        kernel = _KERNELS.get((values.dtype, dtype, graded))
+        matching = len(values) == len(self.rows) and len(spikes) == len(self._starts)
+        if kernel is None or not matching or self.rows.dtype != np.int32 or not readable(values):
+            return None
+        loop = kernel.for_work(int(self._counts[active].sum()))
+        if loop is None:
+            return None
+        total = np.zeros(self.num_post, dtype)
+        payload = (spikes[active].astype(dtype),) if graded else ()
+        positions = self.positions
+        if self._kept is not None and self._kept[0] is values:
+            positions, values = _IN_ORDER, self._kept[1]
+        loop(self._starts, self._counts, self.rows, positions, values, active, *payload, total)
+        return total
 
     def contributions(
         self, values: np.ndarray, spikes: np.ndarray, active: np.ndarray, graded: bool, dtype: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the synapses of the `active` inputs and what each of them contributes, in `dtype`."""
         synapses, counts = self.of(active)
-        contributions = values[self.positions[synapses]]
+        if self._kept is not None and self._kept[0] is values:
+            contributions = self._kept[1][synapses]
+        else:
+            contributions = values[self.positions[synapses]]
         if graded:
             contributions = contributions.astype(dtype, copy=False)
             contributions = contributions * spikes[active].astype(dtype).repeat(counts)

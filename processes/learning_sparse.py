@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .fan_out import FanOut
 from .learning.plastic import PlasticModel, PlasticModelBitApproximate, PlasticModelFloat, PlasticSynapses
 from .learning.rule_update import Matrices
 from .learning.sparse_update import Synapses, apply_to_synapses
@@ -109,8 +108,9 @@ class _SparseSynapses(PlasticModel):
                 matrix = getattr(self, name)
                 cast = to_int32 if dtype is np.int32 else np.asarray
                 matrix.data = cast(matrix.data).astype(dtype, copy=False)
-            self._variables = {name: Synapses(getattr(self, name)) for name in ("weights", *_TAGS)}
-            self._fan_out = FanOut(self.weights)
+            weights = Synapses(self.weights)
+            tags = {name: Synapses(getattr(self, name), like=weights) for name in _TAGS}
+            self._variables = {"weights": weights, **tags}
         lost = self._variables["weights"].lost
         if lost is not None:
             lost &= self.weights.data == 0
@@ -122,7 +122,7 @@ class _SparseSynapses(PlasticModel):
         apply_to_synapses(self._update, self._variables, history, with_u, everything)
 
     def weighted_sum(self, spikes: np.ndarray, dtype: Any) -> np.ndarray:
-        return self._fan_out.weighted_sum(self.weights.data, spikes, self._graded, dtype)
+        return self._variables["weights"].fan_out.weighted_sum(self.weights.data, spikes, self._graded, dtype)
 
 
 _TAGS = ("tag_1", "tag_2")

@@ -14,6 +14,7 @@ import numpy as np
 
 from .errors import DtypeError
 from .fixed_point import Derived, scaled_bias, toward_zero
+from .kernels import Kernel, readable
 from .model import (
     CPU,
     LavaPyType,
@@ -203,6 +204,13 @@ class LIF(AbstractLIF):
 # --- models --------------------------------------------------------------------------------
 
 
+# Neurons from which on a compiled update is faster than NumPy, and as many updates as loading it costs.
+_FLOAT_UPDATE = Kernel("lif_float", 1 << 13, 1 << 28)
+_FIXED_UPDATE = Kernel("lif_fixed", 1 << 11, 1 << 27)
+_UNCHANGED = np.empty(0)
+_MANY = 100
+
+
 class DecayFactor:
     """What a state is multiplied with in each time step, formed anew only when the constant has changed.
 
@@ -244,6 +252,41 @@ class DecayFactor:
         return self._factor
 
 
+def _set_to_zero(state: np.ndarray, where: np.ndarray) -> None:
+    count = np.count_nonzero(where)
+    if count > _MANY and where.dtype == np.bool_ and 16 * count > where.size:
+        # many at random places: the branch on each is mispredicted, finding them first takes no branches
+        where = where.nonzero()
+    if count:
+        state[where] = 0
+
+
+def _updated_by(
+    kernel: Kernel, arrays: list[np.ndarray], factors: list[np.ndarray | None], *limit: int
+) -> bool:
+    """Run a compiled update on u, v, activation and bias, if it can take them and pays; return whether it ran."""
+    state = arrays[0]
+    for array in arrays:
+        if (
+            not isinstance(array, np.ndarray)
+            or array.dtype != state.dtype
+            or array.shape != state.shape
+            or not readable(array)
+        ):
+            return False
+    if any(f is not None and f.size > 1 and f.shape != state.shape for f in factors):
+        return False
+    loop = kernel.for_work(state.size)
+    if loop is None:
+        return False
+    loop(
+        *[array.reshape(-1) for array in arrays],
+        *[_UNCHANGED if f is None else np.ascontiguousarray(f).reshape(-1) for f in factors],
+        *limit,
+    )
+    return True
+
+
 class AbstractPyLifModelFloat(PyLoihiProcessModel):
     """Floating-point dynamics of integrate-and-fire neurons, to be subclassed.
 
@@ -278,6 +321,8 @@ class AbstractPyLifModelFloat(PyLoihiProcessModel):
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
         """Update `u` and `v` in place with the input of this time step."""
         u, v = self.u, self.v
+        if (u.size >= _FLOAT_UPDATE.least or Kernel.always) and self._update_compiled(activation_in):
+            return
         factor = self._du_factor.of(self.du, 1.0)
         if factor is not None:
             np.multiply(u, factor, out=u)
@@ -288,10 +333,16 @@ class AbstractPyLifModelFloat(PyLoihiProcessModel):
         np.add(v, u, out=v)
         np.add(v, self.bias_mant, out=v)
 
+    def _update_compiled(self, activation: np.ndarray) -> bool:
+        """Do what `subthr_dynamics` does in a compiled loop; False if there is none or it would not pay."""
+        if activation.dtype.kind in "biuf" and activation.dtype.itemsize <= 8:
+            activation = np.ascontiguousarray(activation, np.float64)
+        factors = [self._du_factor.of(self.du, 1.0), self._dv_factor.of(self.dv, 1.0)]
+        return _updated_by(_FLOAT_UPDATE, [self.u, self.v, activation, self.bias_mant], factors)
+
     def reset_voltage(self, spike_vector: np.ndarray) -> None:
         """Set the voltage to 0 where `spike_vector` (bool) is true."""
-        if np.count_nonzero(spike_vector):
-            self.v[spike_vector] = 0
+        _set_to_zero(self.v, spike_vector)
 
     def run_spk(self) -> None:
         super().run_spk()
@@ -385,6 +436,8 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
             self._limits = [np.array(x, np.int32) for x in (m, -m, m - 1, 1 - m)]
         wrap_above, wrap_below, high, low = self._limits
         u, v = self.u, self.v
+        if (u.size >= _FIXED_UPDATE.least or Kernel.always) and self._update_compiled(activation_in):
+            return
         self._decay(u, self.du, self.ds_offset, self._du_factor)
         np.add(u, self._scale_activation(activation_in), out=u)
         above, below = u > wrap_above, u <= wrap_below
@@ -397,6 +450,23 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
         np.add(v, self.effective_bias, out=v)
         np.minimum(v, high, out=v)
         np.maximum(v, low, out=v)
+
+    def _update_compiled(self, activation_in: np.ndarray) -> bool:
+        """Do what `subthr_dynamics` does in a compiled loop; False if there is none or it would not pay."""
+        of_u, of_v = self._du_factor, self._dv_factor
+        factors = [
+            factor_of.of(decay, self.decay_unity - offset, 2.0**self.decay_shift)
+            for factor_of, decay, offset in (
+                (of_u, self.du, self.ds_offset),
+                (of_v, self.dv, self.dm_offset),
+            )
+        ]
+        activation = self._scale_activation(activation_in)
+        if of_u.exceeds_one or of_v.exceeds_one or activation.dtype.kind != "i":
+            return False
+        activation = np.ascontiguousarray(activation.astype(np.int32, copy=False))  # wraps as the sum would
+        arrays = [self.u, self.v, activation, self.effective_bias]
+        return _updated_by(_FIXED_UPDATE, arrays, factors, self.max_uv_val)
 
     def _decay(self, state: np.ndarray, decay: Any, offset: int, factor_of: DecayFactor) -> None:
         """Multiply by ``1 - (decay + offset) / decay_unity`` in place, rounding toward zero."""
@@ -430,8 +500,7 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
 
     def reset_voltage(self, spike_vector: np.ndarray) -> None:
         """Set the voltage to 0 where `spike_vector` (bool) is true."""
-        if np.count_nonzero(spike_vector):
-            self.v[spike_vector] = 0
+        _set_to_zero(self.v, spike_vector)
 
     def run_spk(self) -> None:
         self.scale_bias()

@@ -120,6 +120,11 @@ def as_sparse_weights(weights: Any, owner: str, name: str = "weights") -> Any:
     return canonical_csr(weights.reshape(1, -1) if weights.ndim == 1 else weights)
 
 
+def _is_static(model: Any) -> bool:
+    """Whether weights change by Vars only; what a subclass does to them is its own affair."""
+    return type(model) in (PySparseModelFloat, PySparseModelBitAcc)
+
+
 def _step_cost(process: Any) -> float:
     """Estimate in microseconds, with one input in twenty active."""
     return 14.0 + 2e-4 * process.weights.init.nnz + 1e-3 * process.weights.shape[0]
@@ -152,9 +157,15 @@ class AbstractPySparseModelFloat(PyLoihiProcessModel):
         super().on_build()
         self.fan_out = FanOut(self.weights)
 
+    def on_var_update(self) -> None:
+        super().on_var_update()
+        self.fan_out.forget()
+
     def run_spk(self) -> None:
         self.a_out.send(self.a_buff)
         spikes = self.s_in.recv()
+        if _is_static(self):
+            self.fan_out.keep(self.weights.data)
         graded = self.num_message_bits.item() > 0
         total = float_sum(self.fan_out, self.weights.data, spikes, graded)
         self.a_buff = total.astype(np.float64, copy=False)
@@ -213,10 +224,17 @@ class AbstractPySparseModelBitAcc(AbstractFixedConnectionModel):
 
     def prepare_weights(self) -> None:
         super().prepare_weights()
+        self.fan_out.forget()
         self._given = None
+
+    def on_var_update(self) -> None:
+        super().on_var_update()
+        self.fan_out.forget()
 
     def weighted_sum(self, spikes: np.ndarray, graded: bool, dtype: Any) -> np.ndarray:
         """Return the sum of weights times spikes in `dtype`, in ascending input index."""
+        if _is_static(self):
+            self.fan_out.keep(self.weights.data)
         return self.fan_out.weighted_sum(self.weights.data, spikes, graded, dtype)
 
 

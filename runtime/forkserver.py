@@ -6,7 +6,7 @@ removes the socket directory.
 
 It talks to the host over a socket pair, one msgpack message after the other:
 
-- host: ``["spawn", number, control, inbox, secret, status]``, ``["kill", pid]``
+- host: ``["spawn", number, control, inbox, secret, status, kernels]``, ``["kill", pid]``
 - fork server: ``["ready"]``, ``["spawned", number, pid]``, ``["exited", pid, status]``,
   ``["stopped", pid, signal]``, ``["continued", pid]``
 """
@@ -106,7 +106,9 @@ class ForkServer:
         elif command[0] == "kill" and command[1] in self._workers:
             os.kill(command[1], signal.SIGKILL)
 
-    def _fork(self, number: int, control: str, inbox: str, secret: bytes, status_path: str) -> int:
+    def _fork(
+        self, number: int, control: str, inbox: str, secret: bytes, status_path: str, kernels: str
+    ) -> int:
         parent = os.getpid()
         pid = os.fork()
         if pid:
@@ -125,8 +127,11 @@ class ForkServer:
             import numpy
 
             numpy.random.seed()  # noqa: NPY002 - forks must not draw the same numbers
+            from lahar.processes.kernels import choose
+
             from .worker import main
 
+            choose(kernels)
             status = main(number, control, inbox, secret, status_path)
         finally:
             os._exit(status)

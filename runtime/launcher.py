@@ -18,6 +18,7 @@ from typing import Any
 import msgpack
 
 from lahar.processes.errors import WorkerDiedError
+from lahar.processes.kernels import selected
 
 _BOOT = (
     "import sys, json; a = json.loads(sys.argv[1]); sys.path[:] = a['path']; "
@@ -82,7 +83,7 @@ class Launcher:
 
     def spawn(self, number: int, control: str, inbox: str, secret: bytes, status: str) -> None:
         """Ask for a worker; `listen` tells its pid."""
-        self._tell(["spawn", number, control, inbox, secret, status])
+        self._tell(["spawn", number, control, inbox, secret, status, selected()])
 
     def kill(self, pid: int) -> None:
         self._tell(["kill", pid])

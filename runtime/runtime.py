@@ -14,6 +14,7 @@ import numpy as np
 
 from lahar.compiler import Plan, network_processes
 from lahar.processes.errors import ArgumentTypeError, DtypeError, ShapeError, StateError, ValidationError
+from lahar.processes.kernels import choose_by_environment
 from lahar.processes.process import AbstractProcess
 
 from .inline import InlineNetwork
@@ -96,12 +97,15 @@ class Runtime:
         ------
         ModelError
             The constructor of a model raised.
+        ValidationError
+            The environment variable LAHAR_KERNELS has a value that cannot work.
         """
         del node_cfg_idx
         with self._lock:
             if self._is_initialized:
                 return
             self._refuse_closed("initialize")
+            choose_by_environment()
             if self.plan.launcher == "inline":
                 self._network = InlineNetwork(self.plan)
             else:

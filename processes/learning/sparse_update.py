@@ -25,21 +25,31 @@ class Synapses:
     ----------
     matrix : csr_matrix, shape (post, pre)
         Canonical; holds the values.
+    like : Synapses, optional
+        Entries of another variable, whose index is used too if the entries are the same.
 
     Attributes
     ----------
     pre, post : ndarray of int
         Neurons of each entry, in the order of ``matrix.data``.
+    fan_out : FanOut
     lost : ndarray of bool or None
         Entries that do not learn any more.
     """
 
-    def __init__(self, matrix: Any) -> None:
+    pre: np.ndarray
+    post: np.ndarray
+    fan_out: FanOut
+
+    def __init__(self, matrix: Any, like: Synapses | None = None) -> None:
         self.matrix = matrix
-        self.pre: np.ndarray = matrix.indices.astype(np.intp)
-        self.post: np.ndarray = rows_of(matrix)
+        if like is not None and same_entries(matrix, like.matrix):
+            self.pre, self.post, self.fan_out = like.pre, like.post, like.fan_out
+        else:
+            self.pre = matrix.indices
+            self.post = rows_of(matrix).astype(matrix.indices.dtype)
+            self.fan_out = FanOut(matrix)
         self.lost: np.ndarray | None = None
-        self._fan_out = FanOut(matrix)
         self._places: dict[int, np.ndarray | None] = {}
 
     @property
@@ -48,8 +58,8 @@ class Synapses:
 
     def of_pre(self, neurons: np.ndarray) -> np.ndarray:
         """Return the entries of presynaptic neurons."""
-        synapses, _ = self._fan_out.of(neurons)
-        return self._fan_out.positions[synapses]
+        synapses, _ = self.fan_out.of(neurons)
+        return self.fan_out.positions[synapses]
 
     def of_post(self, neurons: np.ndarray) -> np.ndarray:
         """Return the entries of postsynaptic neurons."""

@@ -5,10 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+from support.kernels import only
 
-from lahar.processes import fan_out
+from lahar.processes import fan_out, kernels
 from lahar.processes.fan_out import FanOut, add_pairwise, add_up
 from lahar.processes.synapses import weighted_sum
+
+
+@pytest.fixture(params=kernels.CHOICES, scope="module", autouse=True)
+def _kernels(request):
+    """Run all tests with both implementations."""
+    with only(request.param):
+        yield
 
 
 @st.composite
@@ -100,3 +108,25 @@ def test_nothing_to_add():
         assert got.dtype == dtype
         assert got.tolist() == [0, 0, 0]
     assert FanOut(csr_matrix((2, 0))).weighted_sum(np.zeros(0), np.zeros(0), False, float).tolist() == [0, 0]
+
+
+@given(problems(np.float64), st.booleans())
+def test_values_that_are_kept_give_the_same(problem, graded):
+    weights, spikes = problem
+    fan = FanOut(weights)
+    expected = fan.weighted_sum(weights.data, spikes, graded, np.float64)
+    fan.keep(weights.data)
+    got = fan.weighted_sum(weights.data, spikes, graded, np.float64)
+    np.testing.assert_array_equal(got, expected)
+    other = fan.weighted_sum(weights.data * 2, spikes, graded, np.float64)  # another array: not what was kept
+    np.testing.assert_array_equal(other, expected * 2)
+
+
+def test_kept_values_are_read_until_they_are_forgotten():
+    weights = csr_matrix(np.array([[1.0, 0.0], [2.0, 3.0]]))
+    fan = FanOut(weights)
+    fan.keep(weights.data)
+    weights.data *= 10
+    assert fan.weighted_sum(weights.data, np.ones(2), False, np.float64).tolist() == [1.0, 5.0]
+    fan.forget()
+    assert fan.weighted_sum(weights.data, np.ones(2), False, np.float64).tolist() == [10.0, 50.0]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.kernels import only
 
-from lahar.processes import LIF, Monitor, SinkRingBuffer, SourceRingBuffer
+from lahar.processes import LIF, Monitor, SinkRingBuffer, SourceRingBuffer, kernels
 from lahar.processes.errors import ArgumentTypeError, LaharWarning, ModelError, ShapeError
 from lahar.processes.lif import (
     AbstractLIF,
@@ -29,6 +30,14 @@ from lahar.processes.model import (
 )
 from lahar.processes.var import Var
 from lahar.runtime import Loihi2SimCfg, RunSteps
+
+
+@pytest.fixture(params=kernels.CHOICES, scope="module", autouse=True)
+def _kernels(request):
+    """Run all tests with both implementations."""
+    with only(request.param):
+        yield
+
 
 M = 2**23
 
@@ -498,3 +507,13 @@ def test_decay_factor_follows_changes_in_place():
 def test_thresholds_beyond_int32_are_limited():
     assert scaled_threshold([2**30, -(2**30), 3], 6).tolist() == [2**31 - 1, -(2**31), 192]
     assert scaled_threshold([5], 6).shape == ()
+
+
+@pytest.mark.parametrize("select_tag", ["floating_pt", "fixed_pt"])
+@pytest.mark.parametrize("every", [2, 50])
+def test_large_populations_are_reset_where_they_spike(select_tag, every):
+    lif = LIF(shape=(1000,), vth=np.where(np.arange(1000) % every, 1000, 5))
+    spikes, _, v = run(lif, np.full((1000, 1), 7), select_tag)
+    expected = np.arange(1000) % every == 0
+    assert (spikes[0] != 0).tolist() == expected.tolist()
+    assert (v[0] == 0).tolist() == expected.tolist()

@@ -18,7 +18,13 @@ from lahar.processes.errors import (
     ShapeError,
     ValidationError,
 )
-from lahar.processes.sparse import PySparseModelBitAcc, PySparseModelFloat
+from lahar.processes.model import LoihiProtocol, implements, tag
+from lahar.processes.sparse import (
+    AbstractPySparseModelBitAcc,
+    AbstractPySparseModelFloat,
+    PySparseModelBitAcc,
+    PySparseModelFloat,
+)
 from lahar.runtime import RunSteps
 
 TAGS = ["floating_pt", "fixed_pt"]
@@ -248,3 +254,29 @@ def test_a_model_without_a_given_sign_mode_finds_it():
 
 def test_models_send_before_they_receive():
     assert PySparseModelFloat.min_delay == PySparseModelBitAcc.min_delay == 1
+
+
+class GrowingSparse(Sparse):
+    """Weights grow by one in every time step."""
+
+
+@implements(proc=GrowingSparse, protocol=LoihiProtocol)
+@tag("floating_pt")
+class GrowingModelFloat(AbstractPySparseModelFloat):
+    def run_spk(self):
+        super().run_spk()
+        self.weights.data += 1
+
+
+@implements(proc=GrowingSparse, protocol=LoihiProtocol)
+@tag("fixed_pt")
+class GrowingModelFixed(AbstractPySparseModelBitAcc):
+    def run_spk(self):
+        super().run_spk()
+        self.weights.data += 1
+
+
+@pytest.mark.parametrize("select_tag", TAGS)
+def test_a_subclass_may_change_weights_in_place(select_tag):
+    got = outputs(GrowingSparse(weights=np.array([[2.0, 4.0]])), np.ones((2, 4), int), select_tag)
+    assert got.tolist() == [[6], [8], [10], [12]]

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.kernels import only
 
-from lahar.processes import synapses
+from lahar.processes import kernels, synapses
 from lahar.processes.synapses import weighted_sum
+
+
+@pytest.fixture(params=kernels.CHOICES, scope="module", autouse=True)
+def _kernels(request):
+    """Run all tests with both implementations."""
+    with only(request.param):
+        yield
 
 
 def sequential(weights_T, spikes, graded, dtype):
