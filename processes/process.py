@@ -416,6 +416,16 @@ class AbstractProcess(metaclass=ProcessPostInitCaller):
         if self._runtime is not None:
             self._runtime.stop()
 
+    def save(self, path: str) -> None:
+        """Not offered; `lahar.runtime.serialization` saves networks."""
+        raise NotImplementedError(
+            f"Save '{self.name}' with lahar.runtime.serialization.save(process, {path!r})."
+        )
+
+    def load(self, path: str) -> None:
+        """Not offered; `lahar.runtime.serialization` loads networks."""
+        raise NotImplementedError(f"Load a network with lahar.runtime.serialization.load({path!r}).")
+
     def __enter__(self) -> AbstractProcess:
         return self
 

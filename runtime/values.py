@@ -84,6 +84,11 @@ def assign(model: Any, var: VarSpec, value: Any) -> None:
         raise ShapeError(f"{where} has shape {var.shape}; the value given has shape {array.shape}.")
     mask = np.ma.getmask(value)
     if isinstance(present, np.ndarray):
+        if array.size not in (1, present.size):
+            raise ShapeError(
+                f"{where} has shape {var.shape}, but its model has put an array of shape {present.shape} in its "
+                "place: only one number can be set, for all elements."
+            )
         fitting = array.shape if array.shape == present.shape or array.size == 1 else present.shape
         if mask is np.ma.nomask:
             present[...] = array.reshape(fitting)
@@ -91,10 +96,29 @@ def assign(model: Any, var: VarSpec, value: Any) -> None:
             present[...] = np.where(
                 mask.reshape(fitting), present, array.reshape(fitting).astype(present.dtype)
             )
-    elif not mask:
-        number = array.reshape(-1)[0]
-        kind = var.type_class if var.type_class in (int, float, bool) else type(present)
-        setattr(model, var.name, kind(number))
+    elif array.size and not np.all(mask):
+        if np.any(mask):
+            raise ShapeError(f"{where} is one number in its model: a part of it cannot be written.")
+        setattr(model, var.name, _number(present, var, array.reshape(-1), where))
+
+
+def _number(present: Any, var: VarSpec, values: np.ndarray, where: str) -> Any:
+    """Return what a Var becomes that its model holds as a single number."""
+    declared = var.type_class in (int, float, bool)
+    if not declared and not isinstance(present, (int, float, complex, np.generic)):
+        raise DtypeError(f"{where} holds a {type(present).__name__}; it cannot be set.")
+    if not np.array_equal(values, np.full_like(values, values[0]), equal_nan=True):
+        raise ShapeError(
+            f"{where} has shape {var.shape}, but its model holds one number for all elements; the value given has "
+            "different ones."
+        )
+    kind = var.type_class if declared else type(present)
+    try:
+        return kind(values[0])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DtypeError(
+            f"{where} holds numbers of type {kind.__name__}, not {values[0]!r}: {error}."
+        ) from None
 
 
 def _initial_entries(var: VarSpec) -> Any:

@@ -25,9 +25,19 @@ class AbstractSyncProtocol:
 
 @dataclass
 class LoihiProtocol(AbstractSyncProtocol):
-    """Time steps in phases: spikes for all, then management and learning where a guard asks."""
+    """Time steps in phases: spikes for all, then management and learning where a guard asks.
+
+    `proc_functions` names the guard (None: always) and the method of each phase; those of HOST are never called.
+    """
 
     phases = [Phase.SPK, Phase.PRE_MGMT, Phase.LRN, Phase.POST_MGMT, Phase.HOST]
+    proc_functions = [
+        ("pre_guard", "run_pre_mgmt"),
+        ("lrn_guard", "run_lrn"),
+        ("post_guard", "run_post_mgmt"),
+        ("host_guard", "run_host_mgmt"),
+        (None, "run_spk"),
+    ]
     Phase = Phase
 
 
@@ -36,6 +46,7 @@ class AsyncProtocol(AbstractSyncProtocol):
     """No time steps: a process runs freely, coupled by its channels only."""
 
     phases = []
+    proc_functions = []
 
 
 class SyncDomain:

@@ -183,6 +183,12 @@ def test_phases_are_numbered_in_their_order():
     assert [p.name for p in sorted(Phase)] == ["SPK", "PRE_MGMT", "LRN", "POST_MGMT", "HOST"]
     assert LoihiProtocol.phases == sorted(Phase)
     assert AsyncProtocol.phases == []
+    assert AsyncProtocol.proc_functions == []
+    members = {name for pair in LoihiProtocol.proc_functions for name in pair if name is not None}
+    assert {name for name in members if not hasattr(PyLoihiProcessModel, name)} == {
+        "host_guard",
+        "run_host_mgmt",
+    }
     assert issubclass(LoihiProtocol, AbstractSyncProtocol)
 
 

@@ -435,6 +435,12 @@ def test_wait_pause_and_stop_without_a_runtime_do_nothing():
     process.stop()
 
 
+@pytest.mark.parametrize("verb", ["save", "load"])
+def test_saving_and_loading_is_done_elsewhere(verb):
+    with pytest.raises(NotImplementedError, match=rf"lahar\.runtime\.serialization\.{verb}\(.*'net'"):
+        getattr(chain()[0], verb)("net")
+
+
 def test_with_gives_the_process_and_stops_the_network():
     source, dense, sink = chain()
     with source as entered:

@@ -324,6 +324,37 @@ def test_values_that_do_not_fit_change_nothing(value, error, text):
     assert present.tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("present", [np.zeros(1), np.zeros(5)], ids=len)
+def test_an_array_of_another_size_takes_one_number_only(present):
+    with pytest.raises(
+        ShapeError, match=rf"shape \(2,\), but its model has put an array of shape \({len(present)},\)"
+    ):
+        assigned(present, np.array([3, 4]), shape=(2,))
+    assert not present.any()
+    assert set(assigned(present, 7, shape=(2,))) == {7}
+
+
+@pytest.mark.parametrize("present", [[1, 2], object(), None])
+def test_what_is_no_number_cannot_be_set(present):
+    with pytest.raises(DtypeError, match=rf"holds a {type(present).__name__}; it cannot be set"):
+        assigned(present, np.array([3, 4]), shape=(2,))
+
+
+def test_one_number_for_all_elements_is_set_to_one_number():
+    assert assigned(3, np.array([4, 4]), shape=(2,), type_class=int) == 4
+    with pytest.raises(ShapeError, match=r"shape \(2,\), but its model holds one number for all elements"):
+        assigned(3, np.array([4, 5]), shape=(2,), type_class=int)
+    assert assigned(3, np.zeros(0), shape=(0,), type_class=int) == 3
+    with pytest.raises(ShapeError, match="is one number in its model: a part of it cannot be written"):
+        assigned(3, np.ma.MaskedArray([4, 5], [True, False]), shape=(2,), type_class=int)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_integer_is_refused_for_a_python_integer(value):
+    with pytest.raises(DtypeError, match=r"Var 'p\.v' holds numbers of type int, not"):
+        assigned(3, np.array([value]), shape=(1,), type_class=int)
+
+
 # --- sparse Vars ------------------------------------------------------------------------------------
 
 INITIAL = csr_matrix((np.array([1.5, 0.0, -2.0]), ([0, 1, 2], [1, 0, 2])), shape=(3, 3))  # one stored zero
