@@ -107,7 +107,7 @@ def strike_at_random(host, rng, number):
         os.kill(host.process.pid, number)
 
 
-@pytest.mark.rounds(3)
+@pytest.mark.rounds(2)
 def test_a_host_killed_at_a_random_moment(seed, host):
     rng = random.Random(f"host{seed}")
     victim = host(f"host{seed}", "go_on()")
@@ -118,7 +118,7 @@ def test_a_host_killed_at_a_random_moment(seed, host):
     assert victim.finish()[0] < 0
 
 
-@pytest.mark.rounds(2)
+@pytest.mark.rounds(1)
 def test_a_host_interrupted_at_a_random_moment_ends(seed, host):
     rng = random.Random(f"ctrl-c{seed}")
     victim = host(f"ctrl-c{seed}", "go_on()")
@@ -131,7 +131,7 @@ def test_a_host_interrupted_at_a_random_moment_ends(seed, host):
     assert_nothing_left(victim, GONE)
 
 
-@pytest.mark.rounds(2)
+@pytest.mark.rounds(1)
 def test_after_an_interruption_at_a_random_moment_the_next_network_works(seed, host):
     rng = random.Random(f"caught{seed}")
     victim = host(f"caught{seed}", INTERRUPTED)

@@ -194,7 +194,7 @@ class Attacker:
         os.kill(self.pids[self.victim], self.number)
 
 
-@pytest.mark.rounds(8)
+@pytest.mark.rounds(5)
 def test_a_worker_killed_by_a_signal(seed, temp):
     with Round(f"signal{seed}", temp) as round_:
         number = round_.rng.choice(
@@ -209,7 +209,7 @@ def test_a_worker_killed_by_a_signal(seed, temp):
         assert round_.check_death(error, {describe(number)}, attacker.pids) == attacker.victim
 
 
-@pytest.mark.rounds(2)
+@pytest.mark.rounds(1)
 def test_a_worker_stopped_for_ever(seed, temp):
     with Round(f"stop{seed}", temp) as round_:
         attacker = Attacker(round_, signal.SIGSTOP)
@@ -222,7 +222,7 @@ def test_a_worker_stopped_for_ever(seed, temp):
         assert round_.check_death(error, hows, attacker.pids) == attacker.victim
 
 
-@pytest.mark.rounds(3)
+@pytest.mark.rounds(2)
 def test_a_worker_stopped_for_a_while_changes_nothing(seed, temp):
     with Round(f"continue{seed}", temp) as round_:
         attacker = Attacker(round_, signal.SIGSTOP)
@@ -242,7 +242,7 @@ def test_a_worker_stopped_for_a_while_changes_nothing(seed, temp):
         assert state_of(round_.members) == round_.network.expected(steps), round_
 
 
-@pytest.mark.rounds(2)
+@pytest.mark.rounds(1)
 def test_the_fork_server_killed(seed, temp):
     with Round(f"server{seed}", temp) as round_:
         struck = {}
@@ -264,7 +264,7 @@ def test_the_fork_server_killed(seed, temp):
         assert not os.path.exists(struck["directory"])
 
 
-@pytest.mark.rounds(3)
+@pytest.mark.rounds(2)
 def test_a_process_killed_while_the_network_is_built(seed, temp):
     with Round(f"build{seed}", temp) as round_:
         victims = {"when": 0.0, "pid": 0}
@@ -297,7 +297,7 @@ def test_a_process_killed_while_the_network_is_built(seed, temp):
 # --- from inside ------------------------------------------------------------------------------------
 
 
-@pytest.mark.rounds(6)
+@pytest.mark.rounds(4)
 def test_models_that_raise(seed, temp):
     with Round(f"raise{seed}", temp) as round_:
         count = round_.rng.choice([1, 1, 2, 3])
@@ -314,7 +314,7 @@ def test_models_that_raise(seed, temp):
             assert each.time_step == (0 if each.phase == "ASYNC" else number), round_
 
 
-@pytest.mark.rounds(4)
+@pytest.mark.rounds(3)
 def test_models_that_end_their_os_process(seed, temp):
     with Round(f"end{seed}", temp) as round_:
         kind = round_.rng.choice(["exit", "SIGSEGV", "SIGKILL", "SIGABRT"])
@@ -337,7 +337,7 @@ def test_a_model_that_stops_its_os_process(seed, temp):
         assert round_.check_death(error, hows) == round_.network.placement[blow.member]
 
 
-@pytest.mark.rounds(2)
+@pytest.mark.rounds(1)
 def test_a_model_that_exhausts_its_memory(seed, temp):
     with Round(f"memory{seed}", temp) as round_:
         blow = random_blow(round_.rng, round_.network, "memory", round_.step)

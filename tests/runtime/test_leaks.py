@@ -21,7 +21,8 @@ from lahar.processes import LIF, Dense, Extractor, Injector, Monitor, SinkRingBu
 from lahar.processes.errors import ModelError, WorkerDiedError
 from lahar.runtime import RunContinuous, RunSteps, WorkerPool
 
-CYCLES = 20
+CYCLES = 8
+COLD_CYCLES = 3  # each starts a fork server
 MANY = int(os.environ.get("LEAK_CYCLES", "1000"))
 GROWTH = 10e6  # bytes of resident memory that MANY networks may cost
 pytestmark = pytest.mark.filterwarnings("ignore:sync='elastic' could change results")
@@ -121,14 +122,14 @@ def repeated(cycle, setup, directory, cycles):
 
 
 @pytest.mark.usefixtures("no_pool")
-def test_twenty_networks_without_a_pool_leave_nothing(own_temp):
-    before = repeated(run_and_stop, "local-2-elastic", own_temp, CYCLES)
+def test_networks_without_a_pool_leave_nothing(own_temp):
+    before = repeated(run_and_stop, "local-2-elastic", own_temp, COLD_CYCLES)
     assert before["temp files"] == 0
     assert not [name for name in before["threads"] if name.startswith("lahar")]
 
 
 @pytest.mark.parametrize("setup", ["local-2-elastic", "local-2-lockstep"])
-def test_twenty_networks_in_a_pool_leave_the_fork_server_only(own_temp, setup):
+def test_networks_in_a_pool_leave_the_fork_server_only(own_temp, setup):
     outside = traces(own_temp)
     with WorkerPool():
         before = repeated(run_and_stop, setup, own_temp, CYCLES)
@@ -143,13 +144,13 @@ def test_twenty_networks_in_a_pool_leave_the_fork_server_only(own_temp, setup):
 @pytest.mark.parametrize("cycle", [run_into_failure, fail_to_build, die, use_as_context])
 def test_networks_that_end_badly_leave_nothing_either(own_temp, cycle):
     with WorkerPool():
-        repeated(cycle, "local-2-elastic", own_temp, 6)
+        repeated(cycle, "local-2-elastic", own_temp, 3)
 
 
 @pytest.mark.usefixtures("no_pool")
 @pytest.mark.parametrize("cycle", [run_into_failure, fail_to_build, die])
 def test_networks_that_end_badly_without_a_pool(own_temp, cycle):
-    assert repeated(cycle, "local-2-lockstep", own_temp, 3)["temp files"] == 0
+    assert repeated(cycle, "local-2-lockstep", own_temp, 1)["temp files"] == 0
 
 
 @pytest.mark.parametrize("cycle", [run_and_stop, run_into_failure, fail_to_build, use_as_context])
@@ -168,9 +169,9 @@ def live_objects():
 @pytest.mark.parametrize("setup", ["inline", "local-2-elastic"])
 @five_processes
 def test_no_object_outlives_its_network(cycle, setup):
-    cycles = 30 if setup == "inline" else 8
+    cycles = 30 if setup == "inline" else 5
     with WorkerPool():
-        for _ in range(3):  # the first fill caches
+        for _ in range(2):  # the first fill caches
             cycle(setup)
         before = live_objects()
         for _ in range(cycles):
