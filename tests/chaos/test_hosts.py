@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +23,7 @@ ENDS = 6.0  # the same for a host that is interrupted while its workers are bein
 
 BODY = """
 import random, warnings
+import lahar.runtime.local  # an import that is interrupted leaves pyzmq half initialised for good
 from support.endangered import random_network, state_of
 warnings.simplefilter("ignore")
 rng = random.Random("SEED")
@@ -70,9 +73,6 @@ def host(tmp_path_factory, monkeypatch):
     started = []
 
     def start(seed, body):
-        import tempfile
-        from pathlib import Path
-
         started.append(
             Script(Path(tempfile.mkdtemp(prefix="t-", dir="/tmp")), BODY.replace("SEED", seed) + body)
         )
@@ -82,8 +82,6 @@ def host(tmp_path_factory, monkeypatch):
     for each in started:
         each.children = relatives(each)
         each.close()
-        import shutil
-
         shutil.rmtree(each.temp.parent)
 
 
