@@ -254,11 +254,12 @@ class DecayFactor:
 
 def _set_to_zero(state: np.ndarray, where: np.ndarray) -> None:
     count = np.count_nonzero(where)
+    if not count:
+        return
     if count > _MANY and where.dtype == np.bool_ and 16 * count > where.size:
         # many at random places: the branch on each is mispredicted, finding them first takes no branches
         where = where.nonzero()
-    if count:
-        state[where] = 0
+    state[where] = 0
 
 
 def _updated_by(

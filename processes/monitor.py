@@ -269,7 +269,9 @@ class _RecorderModel(PyLoihiProcessModel):
         self._stride: int = self.proc_params["stride"]
 
     def record(self, sample: np.ndarray) -> None:
-        row = (self.time_step - 1) // self._stride
+        row = self.time_step - 1
+        if self._stride != 1:
+            row //= self._stride
         data = self.data
         if sample.dtype != data.dtype:
             dtype = np.result_type(data.dtype, sample.dtype) if self._typed else sample.dtype
@@ -289,7 +291,7 @@ class PyVarRecorderModel(_RecorderModel):
     reads_only = True
 
     def post_guard(self) -> bool:
-        return (self.time_step - 1) % self._stride == 0
+        return self._stride == 1 or (self.time_step - 1) % self._stride == 0
 
     def run_post_mgmt(self) -> None:
         self.record(self.source.read())
@@ -304,5 +306,5 @@ class PyPortRecorderModel(_RecorderModel):
 
     def run_spk(self) -> None:
         message = self.source.recv()
-        if (self.time_step - 1) % self._stride == 0:
+        if self._stride == 1 or (self.time_step - 1) % self._stride == 0:
             self.record(message)

@@ -127,17 +127,22 @@ class LoihiDomain:
 
     def _begin(self, phase: Phase, step: int) -> list[Call]:
         """Return the calls of a phase, having told every model what is executed."""
-        self.phase = phase
+        known, self.phase = self.phase, phase
         self.phases += 1
         status = self.status
         status[0] = step
         status[1] = phase
+        if phase is Phase.SPK:
+            if known is phase:
+                for model in self._models:
+                    model.time_step = step
+            else:
+                for model in self._models:
+                    model.phase = phase
+                    model.time_step = step
+            return self._spikers
         for model in self._models:
             model.phase = phase
-        if phase is Phase.SPK:
-            for model in self._models:
-                model.time_step = step
-            return self._spikers
         if phase is Phase.LRN:
             return [(a, a.model.run_lrn) for a in self._willing(self._learners, "lrn_guard")]
         if phase is Phase.PRE_MGMT:

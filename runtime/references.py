@@ -30,7 +30,7 @@ from .values import as_array, assign
 if TYPE_CHECKING:
     from .domains import LoihiDomain
 
-_MANAGEMENT = (Phase.PRE_MGMT, Phase.POST_MGMT)
+_MANAGEMENT = (Phase.POST_MGMT, Phase.PRE_MGMT)  # the frequent one is found by identity
 
 
 class Target:
