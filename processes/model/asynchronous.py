@@ -17,6 +17,9 @@ class PyAsyncProcessModel(AbstractPyProcessModel):
     and then (`check_for_stop_cmd`, `check_for_pause_cmd`) and return when there is one. After a pause the
     next run calls it again, or, if it was waiting for a message when the network paused, lets it go on.
 
+    Each asynchronous process has an OS process of its own, so that one that never looks for commands holds up
+    nobody, and `stop` can end it. With ``launcher="inline"`` all share one thread: there it must look.
+
     Attributes
     ----------
     num_steps : int
