@@ -14,6 +14,8 @@ import psutil
 from support.deadline import runs, until
 
 HERE = Path(__file__).parent
+# tests in the background of a shell have SIGINT ignored, and children inherit that
+FIRST = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PRELUDE = """
 import os, signal, sys, threading, time
 import numpy as np
@@ -37,7 +39,7 @@ class Script:
         self.temp = directory / "tmp"
         self.temp.mkdir()
         path = directory / "script.py"
-        path.write_text(("" if bare else PRELUDE) + textwrap.dedent(body))
+        path.write_text(FIRST + ("" if bare else PRELUDE) + textwrap.dedent(body))
         environment = {
             **os.environ,
             "TMPDIR": str(self.temp),
