@@ -15,16 +15,10 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
+from . import compiled_learning
+from .signatures import array, given
+
 _BLOCK = 2048  # outputs whose sums stay in the first-level cache
-
-
-def _given(dtype: Any, ndim: int = 1) -> Any:
-    """Return the type of a C-contiguous array that is only read."""
-    return types.Array(dtype, ndim, "C", readonly=True)
-
-
-def _written(dtype: Any) -> Any:
-    return types.Array(dtype, 1, "C")
 
 
 def _compile(function: Callable[..., None], *arguments: Any) -> Any:
@@ -154,34 +148,89 @@ def _scale(part, factor, start):
             part[i] = part.dtype.type(part[i] * factors[i])
 
 
+# --- traces ----------------------------------------------------------------------------------
+
+
+def _evolve_float(traces, tx, ty, decay, impulses, columns, rows, table):
+    """Let traces decay for an epoch and jump at spikes; keep them in row ``rows[k]`` after step k.
+
+    traces: x1, x2 of all presynaptic, y1, y2, y3 of all postsynaptic neurons, one after the other; columns: where
+    in the table those of each begin, -1 if they need not be kept.
+    """
+    start = 0
+    for trace in range(5):
+        when = tx if trace < 2 else ty
+        stop = start + len(when)
+        down, up = decay[trace], impulses[trace]
+        for begin in range(start, stop, _BLOCK):
+            part = traces[begin : min(begin + _BLOCK, stop)]
+            time, column = when[begin - start :], columns[trace] + begin - start
+            silent = up == 0 and not part.any()
+            for k in range(1, len(rows)):
+                if not silent:
+                    for e in range(len(part)):
+                        x = part[e] * down
+                        part[e] = x + up if time[e] == k else x
+                if rows[k] >= 0 and columns[trace] >= 0:
+                    table[rows[k], column : column + len(part)] = part
+        start = stop
+
+
+def _evolve_fixed(traces, tx, ty, decay, impulses, columns, rows, table, x_random, y_random, limit):
+    """Do the same with whole numbers, rounding by random numbers; jumps end at the limit."""
+    start = 0
+    for trace in range(5):
+        when, random = (tx, x_random) if trace < 2 else (ty, y_random)
+        stop = start + len(when)
+        down, up = decay[trace], impulses[trace]
+        for begin in range(start, stop, _BLOCK):
+            part = traces[begin : min(begin + _BLOCK, stop)]
+            time, column = when[begin - start :], columns[trace] + begin - start
+            silent = up == 0 and not part.any()
+            for k in range(1, len(rows)):
+                if not silent:
+                    for e in range(len(part)):
+                        x = part[e] * down
+                        whole = np.floor(x)
+                        x = whole + (1.0 if random < x - whole else 0.0)
+                        part[e] = min(max(x + up, 0.0), limit) if time[e] == k else x
+                if rows[k] >= 0 and columns[trace] >= 0:
+                    table[rows[k], column : column + len(part)] = part
+        start = stop
+
+
 # --- compiled on demand ----------------------------------------------------------------------
 
 _F, _I, _L = types.float64, types.int32, types.int64
 _INDEX = types.intp
-_FAN_OUT = (_given(_INDEX), _given(_INDEX), _given(_I), _given(_I))
+_TRACES = (array(_F), *[given(_L)] * 2, *[given(_F)] * 2, *[given(_L)] * 2, array(_F, 2))
+_FAN_OUT = (given(_INDEX), given(_INDEX), given(_I), given(_I))
 
 _LOOPS: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {
-    "dense_float": (_dense, (_given(_F, 2), _given(_INDEX), _written(_F))),
-    "dense_int": (_dense, (_given(_I, 2), _given(_INDEX), _written(_L))),
-    "dense_graded_float": (_dense_graded, (_given(_F, 2), _given(_INDEX), _given(_F), _written(_F))),
-    "dense_graded_int32": (_dense_graded, (_given(_I, 2), _given(_INDEX), _given(_I), _written(_I))),
-    "dense_graded_int64": (_dense_graded, (_given(_I, 2), _given(_INDEX), _given(_L), _written(_L))),
-    "sparse_float": (_sparse, (*_FAN_OUT, _given(_F), _given(_INDEX), _written(_F))),
-    "sparse_int": (_sparse, (*_FAN_OUT, _given(_I), _given(_INDEX), _written(_L))),
+    "dense_float": (_dense, (given(_F, 2), given(_INDEX), array(_F))),
+    "dense_int": (_dense, (given(_I, 2), given(_INDEX), array(_L))),
+    "dense_graded_float": (_dense_graded, (given(_F, 2), given(_INDEX), given(_F), array(_F))),
+    "dense_graded_int32": (_dense_graded, (given(_I, 2), given(_INDEX), given(_I), array(_I))),
+    "dense_graded_int64": (_dense_graded, (given(_I, 2), given(_INDEX), given(_L), array(_L))),
+    "sparse_float": (_sparse, (*_FAN_OUT, given(_F), given(_INDEX), array(_F))),
+    "sparse_int": (_sparse, (*_FAN_OUT, given(_I), given(_INDEX), array(_L))),
     "sparse_graded_float": (
         _sparse_graded,
-        (*_FAN_OUT, _given(_F), _given(_INDEX), _given(_F), _written(_F)),
+        (*_FAN_OUT, given(_F), given(_INDEX), given(_F), array(_F)),
     ),
     "sparse_graded_int32": (
         _sparse_graded,
-        (*_FAN_OUT, _given(_I), _given(_INDEX), _given(_I), _written(_I)),
+        (*_FAN_OUT, given(_I), given(_INDEX), given(_I), array(_I)),
     ),
     "sparse_graded_int64": (
         _sparse_graded,
-        (*_FAN_OUT, _given(_I), _given(_INDEX), _given(_L), _written(_L)),
+        (*_FAN_OUT, given(_I), given(_INDEX), given(_L), array(_L)),
     ),
-    "lif_float": (_lif_float, (*[_written(_F)] * 2, *[_given(_F)] * 4)),
-    "lif_fixed": (_lif_fixed, (*[_written(_I)] * 2, *[_given(_I)] * 2, *[_given(_F)] * 2, _L)),
+    "lif_float": (_lif_float, (*[array(_F)] * 2, *[given(_F)] * 4)),
+    "lif_fixed": (_lif_fixed, (*[array(_I)] * 2, *[given(_I)] * 2, *[given(_F)] * 2, _L)),
+    "evolve_float": (_evolve_float, _TRACES),
+    "evolve_fixed": (_evolve_fixed, (*_TRACES, _F, _F, _F)),
+    **compiled_learning.LOOPS,
 }
 
 

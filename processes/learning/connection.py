@@ -26,8 +26,8 @@ from .rule_float import FloatRuleUpdate
 from .rule_update import Matrices, RuleUpdate
 from .traces import (
     History,
+    TraceDynamics,
     TraceLayout,
-    decay_factor,
     evolve_fixed,
     evolve_float,
     split_impulse,
@@ -37,6 +37,7 @@ from .traces import (
 _SIGN_MODES = (SignMode.MIXED, SignMode.EXCITATORY, SignMode.INHIBITORY)
 _RULE_VARS = tuple(f"{trace}_{what}" for trace in TRACES for what in ("tau", "impulse"))
 _PAYLOAD_MAX = 255
+_NO_IMPULSES = np.zeros(len(TRACES))
 
 
 class LearningConnectionProcess(AbstractProcess):
@@ -245,16 +246,19 @@ class PyLearningConnection(PyLoihiProcessModel):
 
     def layout_matrices(self) -> None:
         """Keep the synapses of one presynaptic neuron together in memory."""
-        self.weights = np.asfortranarray(self.weights)
-        self.tag_1 = np.asfortranarray(self.tag_1)
-        self.tag_2 = np.asfortranarray(self.tag_2)
+        for name in ("weights", "tag_1", "tag_2"):
+            matrix = np.asfortranarray(getattr(self, name))
+            if matrix.dtype.kind == "f":
+                # -0.0 plus nothing is -0.0, plus 0.0 is 0.0: without it there is no such difference
+                np.add(matrix, 0.0, out=matrix)
+            setattr(self, name, matrix)
 
     def _adopt(self, rule: LoihiLearningRule) -> None:
         update = self.compile_rule(rule)
         impulses = [getattr(rule, f"{trace}_impulse") for trace in TRACES]
-        decay = np.array([decay_factor(getattr(rule, f"{trace}_tau")) for trace in TRACES])
+        taus = [getattr(rule, f"{trace}_tau") for trace in TRACES]
         self._learning_rule, self._update, self._impulses = rule, update, impulses
-        self._decay = decay[self._layout.owner]
+        self._dynamics = TraceDynamics(self._layout, rule.t_epoch, taus, rule.active_traces)
         self._t_epoch = rule.t_epoch
         # values that came from outside may lie beyond the limits of their Var
         self._settled = False
@@ -407,7 +411,7 @@ class LearningConnectionModelFloat(PyLearningConnection):
             self.x1 += half
 
     def evolve_traces(self, history: History, traces: np.ndarray) -> None:
-        evolve_float(history, traces, self._t_epoch, self._decay, impulses=self._impulse_vector)
+        evolve_float(history, traces, self._dynamics, self._impulse_vector)
 
 
 class LearningConnectionModelBitApproximate(PyLearningConnection):
@@ -437,7 +441,6 @@ class LearningConnectionModelBitApproximate(PyLearningConnection):
     def _adopt(self, rule: LoihiLearningRule) -> None:
         super()._adopt(rule)
         self._split_impulses = [split_impulse(impulse) for impulse in self._impulses]
-        self._random_vector = np.empty(self._layout.size)
 
     def compile_rule(self, rule: LoihiLearningRule) -> FixedRuleUpdate:
         return FixedRuleUpdate(rule, self.sign_mode)
@@ -477,18 +480,16 @@ class LearningConnectionModelBitApproximate(PyLearningConnection):
 
     def evolve_traces(self, history: History, traces: np.ndarray) -> None:
         index = 2 * self.time_step
-        num_x = self._layout.num_x
-        random = self._random_vector
-        random[:num_x] = self._x_random.decay[index]
-        random[num_x:] = self._y_random.decay[index]
-        impulses = None
+        random = self._x_random.decay[index], self._y_random.decay[index]
+        impulses = _NO_IMPULSES
         if len(history.pre) or len(history.post):
             x_random, y_random = self._x_random.impulse[index], self._y_random.impulse[index]
             at_x, at_y = self._impulses[: len(PRE_TRACES)], self._impulses[len(PRE_TRACES) :]
             impulses = np.array(
-                [*(whole_impulse(i, x_random) for i in at_x), *(whole_impulse(i, y_random) for i in at_y)]
+                [*(whole_impulse(i, x_random) for i in at_x), *(whole_impulse(i, y_random) for i in at_y)],
+                dtype=float,
             )
-        evolve_fixed(history, traces, self._t_epoch, self._decay, impulses=impulses, random=random)
+        evolve_fixed(history, traces, self._dynamics, impulses, random)
 
     def apply_rule(self, history: History, epoch: int) -> None:
         random = self._conn_var_random.rounding[epoch]

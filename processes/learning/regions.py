@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from .constants import PRE_TRACES
 from .traces import History
 
 # Elements that are worked on at a time: few enough to stay in the cache and to bound temporary memory.
@@ -56,17 +55,16 @@ class Block:
         self.rows = rows
         self.within = within
 
-    def trace(self, name: str, table: np.ndarray) -> np.ndarray:
+    def trace(self, is_pre: bool, table: np.ndarray) -> np.ndarray:
         """Return a trace where the product reads it, broadcastable to the block's (pre, post).
 
         Parameters
         ----------
-        name : str
-            ``x1``, ``x2``, ``y1``, ``y2`` or ``y3``.
-        table : ndarray, shape (rows, neurons)
+        is_pre : bool
+            Whether it is one of presynaptic neurons.
+        table : ndarray, shape (rows or 1, neurons)
             History of the trace, or a function of it.
         """
-        is_pre = name in PRE_TRACES
         rows = self.rows
         if self.dependency == "u" or len(table) == 1:
             rows = -1
@@ -79,12 +77,6 @@ class Block:
         if self.dependency == "x0" and isinstance(rows, np.ndarray):
             return table[rows]
         return table[rows, self.post][None, :]
-
-    def spiked(self, name: str) -> np.ndarray:
-        """Return whether each pre- (``x0``) or postsynaptic (``y0``) neuron of the block spiked."""
-        if name == "x0":
-            return (self.history.tx[self.pre] > 0)[:, None]
-        return (self.history.ty[self.post] > 0)[None, :]
 
 
 class Region:

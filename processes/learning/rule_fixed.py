@@ -43,10 +43,9 @@ class _FixedTerm(Term):
         self.low, self.high = -(2**width), 2**width - 1
         self.key = ("fixed", *self.key)
 
-    def limited(self, values: np.ndarray) -> np.ndarray:
+    def evaluated(self, values: np.ndarray) -> np.ndarray:
         """Add the constant, take the sign, limit to the width and drop the fraction."""
-        if self.const is not None:
-            values = values + self.const
+        values = super().evaluated(values)
         if self.is_sgn:
             values = np.sign(values)
         return np.minimum(np.maximum(values, self.low), self.high).astype(_INT32)
@@ -56,24 +55,17 @@ class _FixedTerm(Term):
             values = old[self.var][block.within]
             if old.settled and self.const is None and not self.is_sgn:
                 return values.astype(_INT32, copy=False)
-            return self.limited(values)
-        if self.name in ("x0", "y0"):
-            return self.limited(block.spiked(self.name).astype(_INT32))
-        cache = block.history.cache
-        table = cache.get(self.key)
-        if table is None:
-            table = cache[self.key] = self.limited(block.history.of(self.name))
-        return block.trace(self.name, table)
+            return self.evaluated(values)
+        return block.trace(self.is_pre, self.table(block.history))
 
 
 class _FixedProduct:
-    __slots__ = ("dependency", "exponent", "mantissa", "shift", "terms")
+    __slots__ = ("dependency", "left", "right", "scale", "terms")
 
     def __init__(self, product: Product) -> None:
         self.dependency = product.dependency
-        self.mantissa = _INT32.type(product.s_mantissa)
-        self.exponent = product.s_exp
-        self.shift = product.uncompensated_shift
+        self.scale = _INT32.type(product.s_mantissa)
+        self.right, self.left = product.uncompensated_shift, product.s_exp
         self.terms = [_FixedTerm(factor) for factor in product.factors]
 
     def value(self, block: Block, old: Reading) -> np.ndarray:
@@ -84,11 +76,16 @@ class _FixedProduct:
             result = value if result is None else result * value
         if result is None:
             result = np.ones(1, _INT32)
-        result = result * self.mantissa
-        if self.shift:
-            np.right_shift(result, self.shift, out=result)
-        np.left_shift(result, self.exponent, out=result)
+        result = result * self.scale
+        if self.right:
+            np.right_shift(result, self.right, out=result)
+        np.left_shift(result, self.left, out=result)
         return _limit(result, _ACC_MIN, _ACC_MAX)
+
+
+def _accumulator_limits(low: int, high: int) -> tuple[int, int]:
+    """Return the limits of an accumulator, which never has the sign that its target must not have."""
+    return 0 if low == 0 else _ACC_MIN, 0 if high == 0 else _ACC_MAX
 
 
 def _limit(values: np.ndarray, low: int, high: int) -> np.ndarray:
@@ -121,6 +118,14 @@ class FixedRuleUpdate(RuleUpdate):
     def compile(self, product: Product) -> _FixedProduct:
         return _FixedProduct(product)
 
+    def limits(self) -> np.ndarray:
+        limits = [self._limits[target.var] for target in self.targets]
+        return np.array([(*pair, *_accumulator_limits(*pair)) for pair in limits], _INT32)
+
+    def carry(self) -> int:
+        # added before the fraction is cut, it adds 1 exactly where the random number lies below the fraction
+        return 2**FRACTION_BITS - 1 - math.floor(self.random * 2**FRACTION_BITS)
+
     def settled(self, matrices: Matrices) -> bool:
         for target in self.targets:
             low, high = self._limits[target.var]
@@ -149,9 +154,7 @@ class FixedRuleUpdate(RuleUpdate):
                 _limit(acc, _ACC_MIN, _ACC_MAX)
         low, high = self._limits[target.var]
         if 0 in (low, high):
-            _limit(acc, low << FRACTION_BITS if low == 0 else _ACC_MIN, 0 if high == 0 else _ACC_MAX)
-        # adding `carry` before the fraction is cut adds 1 exactly where the random number lies below it
-        carry = 2**FRACTION_BITS - 1 - math.floor(self.random * 2**FRACTION_BITS)
-        np.add(acc, carry, out=acc)
+            _limit(acc, *_accumulator_limits(low, high))
+        np.add(acc, self.carry(), out=acc)
         np.right_shift(acc, FRACTION_BITS, out=acc)
         return _limit(acc, low, high)

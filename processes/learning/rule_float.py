@@ -10,13 +10,15 @@ from ..weights import SignMode
 from .products import Product
 from .regions import Block, Region
 from .rule import LoihiLearningRule
-from .rule_update import Matrices, Reading, RuleUpdate, Target, Term, table_of
+from .rule_update import Matrices, Reading, RuleUpdate, Target, Term
 
 
 class _FloatProduct:
     """``scale * factor * factor ...``, multiplied from left to right."""
 
     __slots__ = ("dependency", "scale", "terms")
+
+    left = right = 0  # nothing is shifted
 
     def __init__(self, product: Product) -> None:
         self.dependency = product.dependency
@@ -33,14 +35,9 @@ class _FloatProduct:
 
 def _term_value(term: Term, block: Block, old: Reading) -> np.ndarray:
     if term.is_variable:
-        value = old[term.var][block.within]
-        if term.const is not None:
-            value = value + term.const
+        value = term.evaluated(old[term.var][block.within])
         return np.sign(value) if term.is_sgn else value
-    if term.name in ("x0", "y0"):
-        value = block.spiked(term.name)
-        return value if term.const is None else value + term.const
-    return block.trace(term.name, table_of(term, block))
+    return block.trace(term.is_pre, term.table(block.history))
 
 
 class FloatRuleUpdate(RuleUpdate):
@@ -63,6 +60,10 @@ class FloatRuleUpdate(RuleUpdate):
 
     def compile(self, product: Product) -> _FloatProduct:
         return _FloatProduct(product)
+
+    def limits(self) -> np.ndarray:
+        bounds = {np.maximum: (0.0, np.inf), np.minimum: (-np.inf, 0.0), None: (-np.inf, np.inf)}
+        return np.array([(*bounds[self._limit.get(t.var)], 0.0, 0.0) for t in self.targets])
 
     def settled(self, matrices: Matrices) -> bool:
         for target in self.targets:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from .constants import SYNAPTIC_VARIABLE_VAR_MAPPING, SYNAPTIC_VARIABLES
+from .constants import PRE_TRACES, SYNAPTIC_VARIABLE_VAR_MAPPING, SYNAPTIC_VARIABLES
 from .products import Factor, Product
-from .regions import Block, Region, regions
+from .program import Program
+from .regions import Region, regions
 from .rule import LoihiLearningRule
 from .traces import History
 
@@ -35,18 +37,40 @@ class Reading(dict):
 
 
 class Term:
-    """One factor of a product, ready to be evaluated."""
+    """One factor of a product, ready to be evaluated.
 
-    __slots__ = ("const", "is_sgn", "is_variable", "key", "name", "var")
+    Attributes
+    ----------
+    is_variable : bool
+        Whether it is a value of the synapse, the Var `var`; else it is one of a neuron.
+    is_pre : bool
+        Whether that neuron is the presynaptic one.
+    key : tuple
+        The same for terms whose tables are the same.
+    """
+
+    __slots__ = ("const", "is_pre", "is_sgn", "is_variable", "key", "name", "var")
 
     def __init__(self, factor: Factor) -> None:
         self.name = factor.state_var
+        self.is_pre = factor.state_var in ("x0", *PRE_TRACES)
         # as a float where it might not fit into the integers it is added to
         self.const = factor.const if abs(factor.const or 0) < _LARGE else float(factor.const)
         self.is_sgn = factor.is_sgn
         self.is_variable = factor.state_var in SYNAPTIC_VARIABLES
         self.var = SYNAPTIC_VARIABLE_VAR_MAPPING.get(factor.state_var, "")
         self.key = (factor.state_var, factor.const)
+
+    def table(self, history: History) -> np.ndarray:
+        """Return the term for all neurons, shape (rows or 1, neurons); computed once per epoch."""
+        table = history.cache.get(self.key)
+        if table is None:
+            table = history.cache[self.key] = self.evaluated(history.of(self.name))
+        return table
+
+    def evaluated(self, values: np.ndarray) -> np.ndarray:
+        """Return the term for values of its variable."""
+        return values if self.const is None else values + self.const
 
 
 class Target:
@@ -104,6 +128,11 @@ class RuleUpdate:
         everything : bool
             Evaluate every synapse; needed if the values were not `settled`.
         """
+        if not everything:
+            loop = self.program.loop_for(matrices, history, with_u)
+            if loop is not None:
+                self.program.run(loop, matrices, history, with_u, self.carry())
+                return
         for region in regions(history, with_u, everything):
             old = Reading(region, matrices, not everything)
             changed = [
@@ -114,8 +143,21 @@ class RuleUpdate:
             for var, values in changed:
                 region.write(matrices[var], values)
 
+    @functools.cached_property
+    def program(self) -> Program:
+        """The rule in the form that compiled loops take."""
+        return Program(self.targets, self.limits())
+
+    def limits(self) -> np.ndarray:
+        """Return lowest and highest value and accumulator of each target; see `Program`."""
+        raise NotImplementedError
+
+    def carry(self) -> int:
+        """Return what rounds the accumulators of this epoch."""
+        return 0
+
     def compile(self, product: Product) -> Any:
-        """Return the product in the form that `updated` evaluates; it has a `dependency`."""
+        """Return the product in the form that `updated` and `Program` evaluate."""
         raise NotImplementedError
 
     def updated(self, target: Target, region: Region, old: Reading) -> np.ndarray:
@@ -125,15 +167,3 @@ class RuleUpdate:
     def settled(self, matrices: Matrices) -> bool:
         """Whether an epoch without spikes would leave all targets as they are."""
         raise NotImplementedError
-
-
-def table_of(term: Term, block: Block) -> np.ndarray:
-    """Return the history of a trace plus the constant of a term, computed once per epoch."""
-    table = block.history.of(term.name)
-    if term.const is None:
-        return table
-    cache = block.history.cache
-    shifted = cache.get(term.key)
-    if shifted is None:
-        shifted = cache[term.key] = table + term.const
-    return shifted

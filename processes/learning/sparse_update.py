@@ -13,7 +13,6 @@ import numpy as np
 
 from ..fan_out import FanOut
 from ..sparse_matrix import find_entries, rows_of, same_entries
-from .constants import PRE_TRACES
 from .rule_update import Reading, RuleUpdate, Target
 from .traces import History
 
@@ -95,18 +94,14 @@ class SynapseBlock:
         self.pre, self.post = pre[within], post[within]
         self.within = within
 
-    def trace(self, name: str, table: np.ndarray) -> np.ndarray:
+    def trace(self, is_pre: bool, table: np.ndarray) -> np.ndarray:
         """Return a trace where the product reads it, one value per synapse."""
-        neurons = self.pre if name in PRE_TRACES else self.post
+        neurons = self.pre if is_pre else self.post
         if self.dependency == "u" or len(table) == 1:
             return table[-1, neurons]
         if self.dependency == "x0":
             return table[_row_of(self.history, "x0")[self.pre], neurons]
         return table[_row_of(self.history, "y0")[self.post], neurons]
-
-    def spiked(self, name: str) -> np.ndarray:
-        """Return whether the pre- (``x0``) or postsynaptic (``y0``) neuron of each synapse spiked."""
-        return self.history.tx[self.pre] > 0 if name == "x0" else self.history.ty[self.post] > 0
 
 
 class SynapseRegion:

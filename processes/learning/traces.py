@@ -16,7 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from .constants import POST_TRACES, PRE_TRACES, TRACE_MAX, TRACES, W_TRACE_FRACTIONAL_PART
+from ..kernels import Kernel
+from .constants import POST_TRACES, PRE_TRACES, SPIKE_DEPENDENCIES, TRACE_MAX, TRACES, W_TRACE_FRACTIONAL_PART
+
+# NumPy needs 3 ns for an element and time step and as much as for `_PER_EPOCH` of them besides; compiled loops,
+# in any epoch, a third or less.
+_PER_EPOCH, _WORTH = 4000, 1 << 29
+_FLOAT, _FIXED = (Kernel(f"evolve_{numerics}", 0, _WORTH) for numerics in ("float", "fixed"))
+_NOWHERE = np.full(len(TRACES), -1)
 
 
 class TraceLayout:
@@ -42,9 +49,38 @@ class TraceLayout:
         """Copy x1, x2, y1, y2, y3 into one float64 vector."""
         return np.concatenate(traces, dtype=np.float64, casting="unsafe")
 
-    def spike_times(self, tx: np.ndarray, ty: np.ndarray) -> np.ndarray:
-        """Return the time step of the last spike (0: none) for each element of the vector."""
-        return np.concatenate((tx, tx, ty, ty, ty))
+
+class TraceDynamics:
+    """How traces develop over an epoch.
+
+    Parameters
+    ----------
+    layout : TraceLayout
+    t_epoch : int
+        Length of an epoch.
+    taus : sequence of float
+        Time constant of each trace in time steps.
+    read : set of str
+        Traces whose history is looked up.
+
+    Attributes
+    ----------
+    decay : ndarray, shape (5,)
+        Factor per time step of each trace.
+    """
+
+    def __init__(self, layout: TraceLayout, t_epoch: int, taus: Any, read: Any = TRACES) -> None:
+        self.layout, self.t_epoch = layout, t_epoch
+        self.decay = np.array([decay_factor(tau) for tau in taus])
+        self.decay_of_each = self.decay[layout.owner]
+        self.place: dict[str, slice] = {}
+        self.columns = np.full(len(TRACES), -1)
+        self.width = 0
+        for number, name in enumerate(TRACES):
+            if name in read:
+                self.columns[number] = start = self.width
+                self.width += layout.num_pre if name in PRE_TRACES else layout.num_post
+                self.place[name] = slice(start, self.width)
 
 
 def decay_factor(tau: float) -> float:
@@ -90,30 +126,47 @@ class History:
     ----------
     pre, post : ndarray of int64
         Neurons that spiked, ascending.
-    pre_rows, post_rows : ndarray of int64
-        Row of `table` that holds the time step of the spike of each of them.
-    table : ndarray, shape (rows, layout.size)
+    table : ndarray of float64, shape (rows, columns)
         Traces at the needed time steps; the last row is the end of the epoch.
+    place : dict of str to slice
+        Columns of each trace that is looked up.
+    rows : ndarray of int64
+        Row of `table` for each time step within the epoch in which somebody spiked, from 0, which is none.
+    pre_rows, post_rows : ndarray of int64
+        Row of `table` that holds the time step of the spike of each of `pre` and `post`.
     cache : dict
         For tables derived from `table`.
     """
 
-    __slots__ = ("cache", "layout", "post", "post_rows", "pre", "pre_rows", "table", "tx", "ty")
+    __slots__ = (
+        "cache",
+        "layout",
+        "place",
+        "post",
+        "post_rows",
+        "pre",
+        "pre_rows",
+        "rows",
+        "table",
+        "tx",
+        "ty",
+    )
 
     def __init__(self, layout: TraceLayout, tx: np.ndarray, ty: np.ndarray) -> None:
         self.layout, self.tx, self.ty = layout, tx, ty
         self.pre = tx.nonzero()[0]
         self.post = ty.nonzero()[0]
+        self.place = layout.place
         self.cache: dict[Any, np.ndarray] = {}
 
-    def of(self, trace: str) -> np.ndarray:
-        """Return the part of `table` that belongs to one trace, shape (rows, neurons)."""
-        return self.table[:, self.layout.place[trace]]
+    def of(self, name: str) -> np.ndarray:
+        """Return what belongs to one trace, or 1 for who spiked (``x0``, ``y0``); shape (rows or 1, neurons)."""
+        if name in SPIKE_DEPENDENCIES:
+            return ((self.tx if name == "x0" else self.ty) > 0).astype(np.float64)[None, :]
+        return self.table[:, self.place[name]]
 
 
-def evolve_float(
-    history: History, traces: np.ndarray, t_epoch: int, decay: np.ndarray, *, impulses: np.ndarray
-) -> None:
+def evolve_float(history: History, traces: np.ndarray, dynamics: TraceDynamics, impulses: np.ndarray) -> None:
     """Fill `history`: ``H[k] = decay * H[k-1]``, plus the impulse where the spike time is k.
 
     Parameters
@@ -122,13 +175,11 @@ def evolve_float(
         Gets its table.
     traces : ndarray of float64, shape (size,)
         Values at the start of the epoch; overwritten by those at its end.
-    t_epoch : int
-        Length of the epoch.
-    decay : ndarray, shape (size,)
-        Factor per time step of each element.
-    impulses : ndarray, shape (5,)
+    dynamics : TraceDynamics
+    impulses : ndarray of float64, shape (5,)
         Impulse of each trace.
     """
+    decay = dynamics.decay_of_each
 
     def step() -> None:
         np.multiply(traces, decay, out=traces)
@@ -136,71 +187,89 @@ def evolve_float(
     def add(where: np.ndarray, owner: np.ndarray) -> None:
         traces[where] += impulses[owner]
 
-    _evolve(history, traces, t_epoch, step, add)
+    _evolve(history, traces, dynamics, step, add, (_FLOAT, impulses))
 
 
 def evolve_fixed(
     history: History,
     traces: np.ndarray,
-    t_epoch: int,
-    decay: np.ndarray,
-    *,
+    dynamics: TraceDynamics,
     impulses: np.ndarray,
-    random: np.ndarray,
+    random: tuple[float, float],
 ) -> None:
     """Fill `history` in fixed point, rounding stochastically with one random number per side.
 
     Parameters
     ----------
-    history, traces, t_epoch, decay
+    history, traces, dynamics
         As for `evolve_float`; traces hold whole numbers.
-    impulses : ndarray, shape (5,)
+    impulses : ndarray of float64, shape (5,)
         Whole impulse of each trace, rounded with this epoch's random number.
-    random : ndarray, shape (size,)
-        Random number in [0, 1) of each element: a decayed value is rounded up where it lies below the
-        fraction.
+    random : tuple of float
+        Random number in [0, 1) of the pre- and of the postsynaptic side: a decayed value is rounded up where
+        it lies below the fraction.
     """
-    fraction = np.empty_like(traces)
+    decay, num_x = dynamics.decay_of_each, history.layout.num_x
+    fraction = chance = np.empty(0)
 
     def step() -> None:
+        nonlocal fraction, chance
+        if fraction.size != traces.size:
+            fraction, chance = np.empty((2, traces.size))
+            chance[:num_x], chance[num_x:] = random
         np.multiply(traces, decay, out=fraction)
         np.floor(fraction, out=traces)
         np.subtract(fraction, traces, out=fraction)
-        np.add(traces, random < fraction, out=traces)
+        np.add(traces, chance < fraction, out=traces)
 
     def add(where: np.ndarray, owner: np.ndarray) -> None:
         traces[where] = np.minimum(np.maximum(traces[where] + impulses[owner], 0), TRACE_MAX)
 
-    _evolve(history, traces, t_epoch, step, add)
+    _evolve(history, traces, dynamics, step, add, (_FIXED, impulses, *random, float(TRACE_MAX)))
 
 
-def _evolve(history: History, traces: np.ndarray, t_epoch: int, step: Any, add: Any) -> None:
+def _evolve(
+    history: History, traces: np.ndarray, dynamics: TraceDynamics, step: Any, add: Any, compiled: Any
+) -> None:
+    layout, tx, ty, t_epoch = history.layout, history.tx, history.ty, dynamics.t_epoch
+    kernel, impulses, *others = compiled
+    loop = kernel.for_work(layout.size * t_epoch + _PER_EPOCH)
+    wanted = np.zeros(t_epoch + 1, bool)
     if not len(history.pre) and not len(history.post):
-        if traces.any():
+        if loop is not None:
+            loop(traces, tx, ty, dynamics.decay, impulses, _NOWHERE, wanted - 1, np.empty((1, 0)), *others)
+        elif traces.any():
             for _ in range(t_epoch):
                 step()
         history.table = traces[None, :]
-        history.pre_rows, history.post_rows = history.pre, history.post
+        history.rows = history.pre_rows = history.post_rows = history.pre  # empty
         return
-    layout, tx, ty = history.layout, history.tx, history.ty
-    wanted = np.zeros(t_epoch + 1, bool)
     wanted[tx] = True
     wanted[ty] = True
     wanted[0] = False
     has_spikes = wanted.tolist()
     wanted[-1] = True
     rows = wanted.cumsum() - 1
-    table = np.empty((int(rows[-1]) + 1, layout.size))
-    when = layout.spike_times(tx, ty)
-    row = 0
-    for k in range(1, t_epoch + 1):
-        step()
-        if has_spikes[k]:
-            where = (when == k).nonzero()[0]
-            add(where, layout.owner[where])
-            table[row] = traces
-            row += 1
-    table[-1] = traces
-    history.table = table
+    count = int(rows[-1]) + 1
+    if loop is not None:
+        history.place = dynamics.place
+        history.table = np.empty((count, dynamics.width))
+        rows_of_steps = np.where(wanted, rows, -1)
+        loop(
+            traces, tx, ty, dynamics.decay, impulses, dynamics.columns, rows_of_steps, history.table, *others
+        )
+    else:
+        history.table = table = np.empty((count, layout.size))
+        when = np.concatenate((tx, tx, ty, ty, ty))
+        row = 0
+        for k in range(1, t_epoch + 1):
+            step()
+            if has_spikes[k]:
+                where = (when == k).nonzero()[0]
+                add(where, layout.owner[where])
+                table[row] = traces
+                row += 1
+        table[-1] = traces
+    history.rows = rows
     history.pre_rows = rows[tx[history.pre]]
     history.post_rows = rows[ty[history.post]]

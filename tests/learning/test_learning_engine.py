@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.learning_cases import engine_epoch, epochs, naive_epoch, sign_modes
+from support.kernels import only
+from support.learning_cases import (
+    engine_epoch,
+    epochs,
+    large_epoch,
+    legal_weights,
+    naive_epoch,
+    sign_modes,
+)
 
 import lahar.processes.learning.regions as regions_module
 from lahar.processes.errors import (
@@ -19,6 +29,7 @@ from lahar.processes.errors import (
     ShapeError,
     ValidationError,
 )
+from lahar.processes.kernels import CHOICES
 from lahar.processes.learning.constants import TRACES, GradedSpikeCfg
 from lahar.processes.learning.regions import regions
 from lahar.processes.learning.rule import Loihi2FLearningRule, Loihi3FLearningRule, LoihiLearningRule
@@ -26,6 +37,7 @@ from lahar.processes.learning.rule_fixed import FixedRuleUpdate
 from lahar.processes.learning.stdp import STDPLoihi
 from lahar.processes.learning.traces import (
     History,
+    TraceDynamics,
     TraceLayout,
     evolve_float,
 )
@@ -48,6 +60,8 @@ from lahar.runtime import Loihi2SimCfg, RunSteps
 
 
 def compare(rule, case, sign_mode, fixed):
+    if case.legal:
+        case.matrices["weights"] = legal_weights(case.matrices["weights"], sign_mode)
     expected, histories = naive_epoch(rule, case, sign_mode, fixed)
     result, traces, layout = engine_epoch(rule, case, sign_mode, fixed)
     for name, matrix in expected.items():
@@ -57,16 +71,43 @@ def compare(rule, case, sign_mode, fixed):
     return result
 
 
-@given(epochs(fixed=True), sign_modes)
-@settings(max_examples=300, deadline=None)
-def test_fixed_point_has_the_bits_of_the_dense_formulas(epoch, sign_mode):
-    compare(*epoch, sign_mode, fixed=True)
+@pytest.mark.parametrize("loops", CHOICES)
+@pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "float"])
+def test_synapses_have_the_bits_of_the_dense_formulas(fixed, loops):
+    @given(epochs(fixed), sign_modes)
+    @settings(max_examples=300, deadline=None)
+    def check(epoch, sign_mode):
+        compare(*epoch, sign_mode, fixed)
+
+    with only(loops) as used:
+        check()
+    compiled = {"evolve_fixed", "learn_int32"} if fixed else {"evolve_float", "learn_float64"}
+    assert used == (compiled if loops == "numba" else set())
 
 
-@given(epochs(fixed=False), sign_modes)
-@settings(max_examples=300, deadline=None)
-def test_floating_point_has_the_bits_of_the_dense_formulas(epoch, sign_mode):
-    compare(*epoch, sign_mode, fixed=False)
+@pytest.mark.parametrize("shape", [(40000, 2), (70, 600), (1, 40000), (600, 70)])
+@pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "float"])
+def test_loops_agree_where_a_matrix_is_worked_on_in_pieces(fixed, shape):
+    """Populations too large to be compared synapse by synapse: NumPy and compiled loops, all dependencies."""
+    rule = LoihiLearningRule(
+        dw="x0*y1*(w-3)*2^-4 - y0*x1*sgn(t+1) + y0*y2*x2*2^-6 + u0*w*2^-5",
+        dt="y0*x1*(x2+2)*2^-5",
+        dd="x0*2 - y0*t*y3*2^-7 + x0*x2*2^-3",
+        **{f"{trace}_tau": 5 + number for number, trace in enumerate(TRACES)},
+        **{f"{trace}_impulse": 20 for trace in TRACES},
+        t_epoch=3,
+        rng_seed=0,
+    )
+    quiet = copy.copy(rule)
+    quiet.set_rules(dw=rule.dw_str.replace("+ u0*w*2^-5", ""), dd=rule.dd_str, dt=rule.dt_str)
+    for each, rate in itertools.product((rule, quiet), (0.05, 0.6)):
+        case = large_epoch(shape, rate, fixed)
+        results = []
+        for loops in CHOICES:
+            with only(loops):
+                matrices, traces, _ = engine_epoch(each, case, SignMode.MIXED, fixed)
+            results.append([*(matrices[name].tobytes() for name in sorted(matrices)), traces.tobytes()])
+        assert results[0] == results[1]
 
 
 @given(epochs(fixed=True), sign_modes, st.booleans())
@@ -116,7 +157,8 @@ def test_without_spikes_nothing_is_touched_but_by_u():
 def test_long_epochs_keep_only_the_time_steps_with_spikes():
     layout = TraceLayout(2, 1)
     history = History(layout, np.array([900, 0]), np.array([5]))
-    evolve_float(history, np.ones(layout.size), 1000, np.full(layout.size, 0.5), impulses=np.full(5, 8.0))
+    dynamics = TraceDynamics(layout, 1000, [1 / math.log(2)] * 5)
+    evolve_float(history, np.ones(layout.size), dynamics, np.full(5, 8.0))
     assert history.table.shape == (3, layout.size)
     assert history.of("x1")[1, 0] == 8.0 + 0.5**900
     assert history.pre_rows.tolist() == [1]
@@ -411,3 +453,23 @@ def test_a_parameter_written_through_a_ref_port_acts_from_the_next_step_on():
 def test_an_illegal_parameter_written_through_a_ref_port_ends_the_run():
     with pytest.raises(Exception, match=r"x1_impulse: must be a number >= 0, got -1"):
         taught(-1.0, 4)
+
+
+def test_the_sign_of_zero_is_no_state():
+    """Where a rule adds nothing, a weight of -0.0 would keep its sign or lose it, by which loop comes there."""
+    rule = Loihi2FLearningRule(dw="x0*y1 + y0*x1", x1_impulse=4, y1_impulse=4, rng_seed=0)
+    spikes = np.array([[1, 0, 0, 1], [0, 0, 0, 0]])
+    results = []
+    for loops in CHOICES:
+        with only(loops), network(rule, np.full((2, 2), -0.0), spikes, spikes) as dense:
+            results.append(dense.weights.get().tobytes())
+    assert results == [np.array([[16.0, 0.0], [0.0, 0.0]]).tobytes()] * 2
+
+
+def test_other_types_of_weights_stay_with_numpy():
+    rule = LoihiLearningRule(dw="x0*2", t_epoch=3, rng_seed=0)
+    case = large_epoch((3, 4), 0.9, False)
+    case.matrices = {name: matrix.astype(np.float32) for name, matrix in case.matrices.items()}
+    with only("numba") as used:
+        engine_epoch(rule, case, SignMode.MIXED, False)
+    assert used == {"evolve_float"}

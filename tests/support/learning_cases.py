@@ -18,8 +18,8 @@ from lahar.processes.learning.rule_float import FloatRuleUpdate
 from lahar.processes.learning.sparse_update import Synapses, apply_to_synapses
 from lahar.processes.learning.traces import (
     History,
+    TraceDynamics,
     TraceLayout,
-    decay_factor,
     evolve_fixed,
     evolve_float,
     whole_impulse,
@@ -149,19 +149,18 @@ def engine_epoch(rule, case, sign_mode, fixed, rows=slice(None), entries=None):
     layout = TraceLayout(len(case.tx), len(ty))
     history = History(layout, case.tx, ty)
     traces = layout.gather([case.traces[t] if t[0] == "x" else case.traces[t][rows] for t in TRACES])
-    decay = np.array([decay_factor(getattr(rule, f"{t}_tau")) for t in TRACES])[layout.owner]
+    taus = [getattr(rule, f"{t}_tau") for t in TRACES]
+    dynamics = TraceDynamics(layout, rule.t_epoch, taus, rule.active_traces)
     impulses = [getattr(rule, f"{t}_impulse") for t in TRACES]
-    matrices = {name: matrix[rows].copy().T for name, matrix in case.matrices.items()}
+    matrices = {name: np.array(matrix[rows].T, order="C") for name, matrix in case.matrices.items()}
     if fixed:
-        whole = np.array(
-            [whole_impulse(i, case.random[t[0]][1]) for i, t in zip(impulses, TRACES, strict=True)]
-        )
-        random = np.array([case.random[t[0]][0] for t in TRACES])[layout.owner]
-        evolve_fixed(history, traces, rule.t_epoch, decay, impulses=whole, random=random)
+        whole = [whole_impulse(i, case.random[t[0]][1]) for i, t in zip(impulses, TRACES, strict=True)]
+        random = tuple(case.random[side][0] for side in "xy")
+        evolve_fixed(history, traces, dynamics, np.array(whole, float), random)
         update = FixedRuleUpdate(rule, sign_mode)
         update.random = case.random["c"]
     else:
-        evolve_float(history, traces, rule.t_epoch, decay, impulses=np.array(impulses))
+        evolve_float(history, traces, dynamics, np.array(impulses, float))
         update = FloatRuleUpdate(rule, sign_mode)
     with_u = update.u_is_on(case.epoch)
     if entries is not None:
@@ -220,6 +219,7 @@ def epochs(draw, fixed):
         return rng.integers(0, t_epoch + 1, count) * (rng.random(count) < (0.3 if sparse else 0.9))
 
     case = types.SimpleNamespace(tx=times(num_pre), ty=times(num_post), epoch=draw(st.integers(1, 4)))
+    case.legal = draw(st.booleans())
     case.random = {
         "x": (rng.random(), int(rng.integers(128))),
         "y": (rng.random(), int(rng.integers(128))),
@@ -230,7 +230,7 @@ def epochs(draw, fixed):
     if fixed:
         low = -100 if draw(st.booleans()) else 0  # third factors may be negative
         case.traces = {t: rng.integers(low if t[0] == "y" else 0, 128, n) for t, n in sizes.items()}
-        high = 100000 if wild else 256
+        high = 100000 if wild and not case.legal else 256
         case.matrices = {
             "weights": rng.integers(-high, high, shape).astype(np.int32),
             "tag_1": rng.integers(-high - 1, high, shape),
@@ -239,7 +239,31 @@ def epochs(draw, fixed):
     else:
         case.traces = {t: rng.random(n) * 50 for t, n in sizes.items()}
         case.matrices = {name: rng.normal(0, 100, shape) for name in ("weights", "tag_1", "tag_2")}
+        if case.legal:
+            np.abs(case.matrices["tag_2"], out=case.matrices["tag_2"])
     return rule, case
+
+
+def legal_weights(weights, sign_mode):
+    """Return weights within the limits of the sign mode."""
+    if sign_mode is SignMode.MIXED:
+        return weights
+    return np.minimum(abs(weights), 255) * (1 if sign_mode is SignMode.EXCITATORY else -1)
+
+
+def large_epoch(shape, rate, fixed):
+    """A legal state of a large connection at the end of an epoch of 3 time steps."""
+    rng = np.random.default_rng(0)
+    num_post, num_pre = shape
+    case = types.SimpleNamespace(epoch=1, random={"x": (0.3, 17), "y": (0.6, 99), "c": 0.41})
+    case.tx, case.ty = (rng.integers(1, 4, n) * (rng.random(n) < rate) for n in (num_pre, num_post))
+    case.traces = {t: rng.integers(0, 100, num_pre if t[0] == "x" else num_post) for t in TRACES}
+    case.matrices = {name: rng.integers(0, 256, shape) for name in ("weights", "tag_1", "tag_2")}
+    if fixed:
+        case.matrices["weights"] = case.matrices["weights"].astype(np.int32)
+    else:
+        case.matrices = {name: matrix + rng.random(shape) for name, matrix in case.matrices.items()}
+    return case
 
 
 sign_modes = st.sampled_from([SignMode.MIXED, SignMode.EXCITATORY, SignMode.INHIBITORY])
