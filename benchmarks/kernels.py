@@ -15,13 +15,15 @@ Usage: python benchmarks/kernels.py [--quick]
 from __future__ import annotations
 
 import argparse
+import itertools
+import multiprocessing
 import os
 import statistics
 import sys
 import time
-import tracemalloc
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -49,10 +51,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         names = [name for name in kernels.CHOICES if name == "numpy" or kernels.choose(None) == "numba"]
         print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, numpy {np.__version__}, {names}")
-        learning(*((40, 3) if quick else (1000, 30)))
+        learning(names, *((40, 3) if quick else (1000, 48)))
         sums(names, *((60, 200, 3) if quick else (2000, 20_000, 15)))
         lif(names, (1, 100) if quick else (1, 100, 10_000, 1_000_000))
-        memory(50 if quick else 1000)
+        memory(50 if quick else 3000)
     finally:
         kernels.Kernel.always = before
         kernels.choose_by_environment()
@@ -123,24 +125,27 @@ class PlainRule:
         w[...] = np.clip((acc + carry) >> 7, -256, 255)
 
 
-def learning(size: int, epochs: int) -> None:
+def learning(names: list[str], size: int, epochs: int) -> None:
     print(
         f"\nLearningDense {size} x {size}, STDP, one epoch (ms); pre- and postsynaptic neurons fire per step"
     )
-    print("  numerics     firing t_epoch     ours    plain   plain/ours   synapses changed")
+    print("  numerics     firing t_epoch kernels     ours    plain   plain/ours   synapses changed")
     cases = [(rate, t) for rate in (0.01, 1.0) for t in (1, 4, 16)]
     for tag in TAGS:
         for rate, t_epoch in cases:
-            count = max(3, epochs // t_epoch)
-            ours, plain, share = _epochs(size, tag, rate, t_epoch, count)
-            row = f"{1e3 * ours:8.3f} {1e3 * plain:8.3f} {plain / ours:12.1f} {share:17.1%}"
-            print(f"  {tag:12s} {rate:6.0%} {t_epoch:7d} {row}")
+            times, share = _epochs(names, size, tag, rate, t_epoch, max(5, epochs // t_epoch))
+            for name in names:
+                ours, plain = times[name], times["plain"]
+                row = f"{1e3 * ours:8.3f} {1e3 * plain:8.3f} {plain / ours:12.1f} {share:17.1%}"
+                print(f"  {tag:12s} {rate:6.0%} {t_epoch:7d} {name:7s} {row}")
 
 
-def _epochs(size: int, tag: str, rate: float, t_epoch: int, count: int) -> tuple[float, float, float]:
-    """Return seconds of an epoch, ours and plain, and the share of synapses whose dependency fired."""
+def _epochs(
+    names: list[str], size: int, tag: str, rate: float, t_epoch: int, count: int
+) -> tuple[dict[str, float], float]:
+    """Return seconds of an epoch by kernels and plain, and the share of synapses whose dependency fired."""
     rng = np.random.default_rng(1)
-    steps = t_epoch * (count + 1)
+    steps = t_epoch * (count + 1) * len(names)
     pre, post = (rng.random((2, size, steps)) < rate).astype(int)
     rule = STDPLoihi(
         learning_rate=1, A_plus=1, A_minus=-1, tau_plus=10, tau_minus=10, t_epoch=t_epoch, rng_seed=1
@@ -149,7 +154,8 @@ def _epochs(size: int, tag: str, rate: float, t_epoch: int, count: int) -> tuple
     SourceRingBuffer(data=pre).s_out.connect(plastic.s_in)
     SourceRingBuffer(data=post).s_out.connect(plastic.s_in_bap)
     plain = PlainRule(size, t_epoch, tag)
-    times: dict[str, list[float]] = {"ours": [], "plain": []}
+    times: dict[str, list[float]] = {name: [] for name in (*names, "plain")}
+    turns = itertools.cycle(names)  # kernels take turns, epoch by epoch, so that a busy machine slows all
     shares = []
     model = PyLearningDenseModelFloat if tag == "floating_pt" else PyLearningDenseModelBitApproximate
     run_lrn = model.run_lrn
@@ -157,10 +163,14 @@ def _epochs(size: int, tag: str, rate: float, t_epoch: int, count: int) -> tuple
     def timed(self: Any) -> None:
         tx, ty = self.tx.copy(), self.ty.copy()
         shares.append(1 - (tx == 0).mean() * (ty == 0).mean())
-        for name, action in (("ours", lambda: run_lrn(self)), ("plain", lambda: plain.epoch(tx, ty))):
-            begin = time.perf_counter()
-            action()
-            times[name].append(time.perf_counter() - begin)
+        name = next(turns)
+        kernels.choose(name)
+        begin = time.perf_counter()
+        run_lrn(self)
+        between = time.perf_counter()
+        plain.epoch(tx, ty)
+        times[name].append(between - begin)
+        times["plain"].append(time.perf_counter() - between)
 
     model.run_lrn = timed  # type: ignore[method-assign]
     try:
@@ -170,8 +180,7 @@ def _epochs(size: int, tag: str, rate: float, t_epoch: int, count: int) -> tuple
                 np.testing.assert_allclose(plastic.weights.get(), plain.weights.T)
     finally:
         del model.run_lrn
-    ours, plainly = (statistics.median(times[name][1:]) for name in ("ours", "plain"))
-    return ours, plainly, statistics.mean(shares)
+    return {name: statistics.median(each[1:]) for name, each in times.items()}, statistics.mean(shares)
 
 
 # --- weighted sums --------------------------------------------------------------------------
@@ -398,27 +407,47 @@ def _many(action: Callable[[], Any], rounds: int) -> Callable[[], None]:
 
 
 def memory(size: int) -> None:
-    """Print what a network takes beyond the matrix that the user made."""
-    print("\nbytes per synapse, inline, beyond the user's own matrix       at rest   peak while building")
-    rule = STDPLoihi(learning_rate=1, A_plus=1, A_minus=-1, tau_plus=10, tau_minus=10, t_epoch=4, rng_seed=1)
-    dense = np.full((size, size), 50.0)
-    sparse = random_csr(4 * size, 1 / 16, np.float64)
-    cases: list[tuple[str, Any, Callable[[Any], Any]]] = [
-        ("Dense", dense, lambda weights: Dense(weights=weights)),
-        ("Sparse", sparse, lambda weights: Sparse(weights=weights)),
-        ("LearningDense", dense, lambda weights: LearningDense(weights=weights, learning_rule=rule)),
-        ("LearningSparse", sparse, lambda weights: LearningSparse(weights=weights, learning_rule=rule)),
-    ]
-    for name, weights, make in cases:
-        synapses = weights.nnz if weights is sparse else weights.size
+    """Print what a network takes beyond the matrix that the user made, each in a process of its own."""
+    if not os.path.exists("/proc/self/status"):
+        print("\nbytes per synapse: not measured, because this system has no /proc")
+        return
+    print("\nbytes per synapse resident, inline, beyond the user's own matrix")
+    print("  connection     numerics          at rest   peak while building")
+    for name in ("Dense", "Sparse", "LearningDense", "LearningSparse"):
         for tag in TAGS:
-            tracemalloc.start()
-            process = make(weights)
-            process.run(RunSteps(1), Loihi2SimCfg(select_tag=tag, launcher="inline"))
-            rest, peak = (x / synapses for x in tracemalloc.get_traced_memory())
-            tracemalloc.stop()
-            process.stop()
-            print(f"  {name:14s} {tag:12s} {rest:39.1f} {peak:21.1f}")
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                rest, peak = pool.submit(_resident, name, tag, size).result()
+            print(f"  {name:14s} {tag:12s} {rest:12.1f} {peak:21.1f}")
+
+
+def _resident(name: str, tag: str, size: int) -> tuple[float, float]:
+    """Return bytes per synapse that building and running a network added: now, and at the peak."""
+    warnings.simplefilter("ignore", LaharWarning)
+    rule = STDPLoihi(learning_rate=1, A_plus=1, A_minus=-1, tau_plus=10, tau_minus=10, t_epoch=4, rng_seed=1)
+    cls = {"Dense": Dense, "Sparse": Sparse, "LearningDense": LearningDense, "LearningSparse": LearningSparse}
+
+    def build(size: int) -> tuple[Any, float]:
+        sparse = "Sparse" in name
+        weights = random_csr(4 * size, 1 / 16, np.float64) if sparse else np.full((size, size), 50.0)
+        before = _status("VmRSS")
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # forgets the peak
+        options = {"learning_rule": rule} if name.startswith("Learning") else {}
+        process = cls[name](weights=weights, **options)
+        process.run(RunSteps(8), Loihi2SimCfg(select_tag=tag, launcher="inline"))
+        rest, peak = _status("VmRSS") - before, _status("VmHWM") - before
+        synapses = weights.nnz if sparse else weights.size
+        process.stop()
+        return rest / synapses, peak / synapses
+
+    build(20)  # imports and first-time tables
+    return build(size)
+
+
+def _status(field: str) -> int:
+    """Return a size in bytes from the kernel's page on this process."""
+    with open("/proc/self/status") as file:
+        return next(1024 * int(line.split()[1]) for line in file if line.startswith(field))
 
 
 if __name__ == "__main__":

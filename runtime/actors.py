@@ -95,7 +95,9 @@ def _initial_value(spec: ProcessSpec, var: VarSpec) -> Any:
     declared = var.type_class
     where = f"Var '{spec.name}.{var.name}'"
     if isinstance(declared, type) and issubclass(declared, np.ndarray):
-        value = np.empty(var.shape, var.dtype)
+        value = np.zeros(var.shape, var.dtype)
+        if np.ndim(var.init) == 0 and var.init == 0:
+            return value  # untouched: takes no memory before something is written to it
         with np.errstate(invalid="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             value[...] = np.asarray(var.init)  # an array is cast, a Python number out of range refused

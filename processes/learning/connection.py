@@ -20,6 +20,7 @@ from ..var import Var
 from ..weights import SignMode
 from .constants import PRE_TRACES, TRACE_MAX, TRACES, GradedSpikeCfg
 from .random import ConnVarRandom, TraceRandom
+from .regions import CHUNK
 from .rule import Loihi3FLearningRule, LoihiLearningRule
 from .rule_fixed import FRACTION_BITS, FixedRuleUpdate
 from .rule_float import FloatRuleUpdate
@@ -247,11 +248,7 @@ class PyLearningConnection(PyLoihiProcessModel):
     def layout_matrices(self) -> None:
         """Keep the synapses of one presynaptic neuron together in memory."""
         for name in ("weights", "tag_1", "tag_2"):
-            matrix = np.asfortranarray(getattr(self, name))
-            if matrix.dtype.kind == "f":
-                # -0.0 plus nothing is -0.0, plus 0.0 is 0.0: without it there is no such difference
-                np.add(matrix, 0.0, out=matrix)
-            setattr(self, name, matrix)
+            setattr(self, name, _by_pre(getattr(self, name)))
 
     def _adopt(self, rule: LoihiLearningRule) -> None:
         update = self.compile_rule(rule)
@@ -498,6 +495,22 @@ class LearningConnectionModelBitApproximate(PyLearningConnection):
         if random >= 1 - 2.0**-FRACTION_BITS:
             # only now may tag_1 have become -257, which the next epoch changes even without spikes
             self._settled = False
+
+
+def _by_pre(matrix: np.ndarray) -> np.ndarray:
+    """Return a matrix in Fortran order, and without negative zeros."""
+    if not matrix.flags.f_contiguous:
+        if not matrix.any():  # tags that a rule does not use take no memory as long as nobody writes to them
+            return np.zeros(matrix.shape, matrix.dtype, order="F")
+        matrix = np.asfortranarray(matrix)
+    if matrix.dtype.kind == "f":
+        values = matrix.T.reshape(-1)
+        for start in range(0, values.size, CHUNK):
+            part = values[start : start + CHUNK]
+            if np.signbit(part).any():
+                # -0.0 plus nothing is -0.0, plus 0.0 is 0.0: without it there is no such difference
+                part += 0.0
+    return matrix
 
 
 def _text(value: Any) -> str | None:
