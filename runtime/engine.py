@@ -171,8 +171,7 @@ class Engine:
         pairs = [(self._loihi(b.process), self._loihi(b.peer_process)) for b in self.blocked_actors()]
         needed = {peer.number for domain, peer in pairs if domain is not None and peer is not None}
         limits = {
-            number: domain.sequencer.limit
-            + (number in needed and not domain.active and not domain.sequencer.wish)
+            number: domain.sequencer.limit + (number in needed and not domain.active)
             for number, domain in self.domains.items()
         }
         return self.extend({number: min(limit, most[number]) for number, limit in limits.items()})
@@ -219,11 +218,15 @@ class Engine:
         for free in self.free:
             free.halting = why
 
-    def take_wish(self) -> Need:
-        """Return what models asked for in the steps that have just ended (pause first), and forget it."""
-        wishes = [d.take_wish() for d in self.domains.values()]
-        wishes += [f.take_wish() for f in self.free]
-        return min((w for w in wishes if w), default=Need.NOTHING)
+    def take_wishes(self) -> Need:
+        """Return what models of domains that have halted, and asynchronous ones, ask for, and forget it."""
+        wishes = Need.NOTHING
+        parts: list[LoihiDomain | AsyncActor] = [*self.domains.values(), *self.free]
+        for part in parts:
+            found = part.take_wishes()
+            if found:
+                wishes |= found
+        return wishes
 
     # --- waiting ----------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from lahar.processes.errors import LocalProtocolError, RemoteProtocolError
 
 from . import messages as m
 from .deadlock import HOST, Blocked, everything_received, explain
-from .sequencer import Need
+from .sequencer import Need, Wishes
 
 ENDLESS = sys.maxsize
 
@@ -168,7 +168,7 @@ class ServiceProtocol:
         self._reached: dict[int, list[list[int]]] = {}
         self._agreed = False  # on the last step of the run: a further halt changes nothing
         self._resting = False  # workers have been told to leave asynchronous actors where they are
-        self._wish = Need.NOTHING
+        self._wishes = Wishes()
         self._round = 0  # of asking everybody what it is doing
         self._conditions: dict[int, m.Condition] = {}
         self._conditions_wanted = False
@@ -186,8 +186,9 @@ class ServiceProtocol:
             return self._halt(event.why)
         if self.state is not State.IDLE:
             raise LocalProtocolError(f"a run was asked for in state {self.state.name}")
-        if event.steps == 0:
-            return [Ended(tuple(self.steps), Need.NOTHING)]
+        open_wish = self._wishes.serve()  # a stop that a pause went before
+        if open_wish or event.steps == 0:
+            return [Ended(tuple(self.steps), open_wish)]
         self._answered.clear()
         self._pending.clear()
         self._agreed = self._resting = False
@@ -240,8 +241,8 @@ class ServiceProtocol:
             case m.Holding():
                 return self._holding(worker, message.steps)
             case m.Wish():
-                self._wish = min(self._wish or Need.STOP, Need(message.need))
-                self._why = "stop" if self._wish is Need.STOP else "pause"
+                self._wishes.add(Need(message.need))
+                self._why = "stop" if self._wishes.next is Need.STOP else "pause"
                 return self._hold() if self.state is State.RUNNING else []
             case m.Reached() if self.state is State.HOLDING:
                 return []  # sent before the worker saw Hold; its Holding follows
@@ -276,9 +277,8 @@ class ServiceProtocol:
             case m.Reached():
                 self._conditions_wanted = False
                 self.steps = list(self._granted)
-                wish, self._wish = self._wish, Need.NOTHING
                 self.state = State.IDLE
-                return [Ended(tuple(self.steps), wish)]
+                return [Ended(tuple(self.steps), self._wishes.serve())]
         raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__}")
 
     # --- deadlock ---------------------------------------------------------------------------------

@@ -29,7 +29,6 @@ from .peers import Peer
 from .remote_references import unpack
 from .reports import format_error, pack_error, pack_failures, release_memory
 from .scheduler import Scheduler, Wait
-from .sequencer import Need
 from .sockets import CONTROL, HOST_NUMBER, MARK, REFERENCE, ZmqPlatform, seal, unseal
 from .status import open_status
 from .values import decode, encode
@@ -382,9 +381,9 @@ class Worker:
 
     def _report_wishes(self) -> None:
         """Tell the service what models asked for in domains that have halted."""
-        wish = self._running.take_wish()
-        if wish is not Need.NOTHING:
-            self._feed(wp.Wished(self._running.step, int(wish)))
+        wishes = self._running.take_wishes()
+        if wishes:
+            self._feed(wp.Wished(self._running.step, int(wishes)))
 
     def _exchange(self, domain: LoihiDomain, needs: int) -> int:
         """Wait until all workers have finished the phase; return what the actors of all ask for.

@@ -336,6 +336,10 @@ def ask_secretly(model):
     model._wish("pause", True)
 
 
+def ask_secretly_for_stop(model):
+    model._wish("stop", True)
+
+
 class Gate:
     """An action that announces itself with one file and goes on when another exists."""
 

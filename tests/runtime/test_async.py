@@ -278,6 +278,38 @@ def test_a_request_of_a_sync_domain_pauses_asynchronous_processes(way):
         assert polling.told.get().tolist() == [1, 0]
 
 
+@every_way
+def test_a_run_of_no_steps_leaves_suspended_processes_where_they_are(way):
+    """Nobody sends to the one that waits, but it is not asked to go on either: no deadlock."""
+    polling, taker = rm.Polling(name="polling"), rm.Taker(name="taker", count=1)
+    polling.out.connect(taker.into)
+    with polling:
+        polling.run(RunContinuous(), run_cfg=config(way, polling, taker))
+        polling.pause()
+        turns = polling.turns.get()
+        polling.run(RunSteps(0))
+        assert polling.turns.get() == turns
+        assert taker.n.get() == 0
+
+
+@every_way
+def test_a_stop_that_an_asynchronous_process_asks_for_is_served_after_a_pause(way):
+    """Whichever is asked for first, the network is stopped after two runs at most."""
+    asking, clock, taker = (
+        rm.Failing(name="asking", ask="stop"),
+        rm.Clock(name="clock", ask="pause", at=1),
+        rm.Taker(name="taker", count=0),
+    )
+    asking.out.connect(taker.into)
+    clock.out.connect(taker.other)
+    with clock:
+        for _ in range(2):
+            if clock.runtime is None or not clock.runtime.is_closed:
+                clock.run(RunSteps(50), run_cfg=config(way, asking, clock, taker))
+        assert clock.runtime.closed_because == "was stopped by a model"
+        assert asking.runs.get() == 1
+
+
 # --- deadlocks ----------------------------------------------------------------------------------------
 
 

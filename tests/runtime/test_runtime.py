@@ -656,6 +656,23 @@ def test_a_request_that_the_compiler_could_not_foresee_still_gives_a_consistent_
         assert {int(m.t.get()[0]) for m in members} == {n + 5}
 
 
+def test_pause_and_stop_that_the_compiler_could_not_foresee():
+    """Their workers run ahead of each other, and both come to the step: pause is served, then stop."""
+    members = rm.ring(
+        rm.Plain(name="p0", script={("SPK", 5): rm.ask_secretly}),
+        rm.Plain(name="p1", script={("SPK", 5): rm.ask_secretly_for_stop}),
+    )
+    with members[0]:
+        members[0].run(RunSteps(10**6), run_cfg=config("local-2-elastic"))
+        assert members[0].runtime.plan.sync == "elastic"
+        assert not members[0].runtime.is_closed
+        n = int(members[0].t.get()[0])
+        assert n == members[1].t.get() >= 5
+        members[0].run(RunSteps(5))
+        assert members[0].runtime.closed_because == "was stopped by a model"
+        assert members[0].t.get() == members[1].t.get() == n
+
+
 @every_setup
 def test_a_user_pause_and_a_pause_of_a_model_together(setup):
     first, second, cfg = asking(setup, "", {("SPK", 5): rm.ask_pause})

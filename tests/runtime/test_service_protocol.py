@@ -252,6 +252,21 @@ def test_pause_goes_before_stop(first):
     assert to_all(protocol, reached(2)) == [sp.Ended((2,), Need.PAUSE)]
 
 
+@pytest.mark.parametrize("steps", [None, 5, 0])
+@pytest.mark.parametrize(
+    "wishes", [(Need.PAUSE, Need.STOP), (Need.STOP, Need.PAUSE), (Need.PAUSE | Need.STOP,)]
+)
+def test_a_stop_that_a_pause_went_before_ends_the_next_run_at_once(wishes, steps):
+    protocol = in_state(State.RUNNING)
+    for k, wish in enumerate(wishes):
+        protocol.receive(k, m.Wish(2, int(wish)))
+    to_all(protocol, holding(2))
+    assert to_all(protocol, reached(2)) == [sp.Ended((2,), Need.PAUSE)]
+    assert protocol.tell(sp.Run(steps)) == [sp.Ended((2,), Need.STOP)]
+    assert protocol.state is State.IDLE
+    assert protocol.tell(sp.Run(0)) == [sp.Ended((2,), Need.NOTHING)]
+
+
 def test_a_run_of_no_steps_ends_at_once():
     protocol = in_state(State.IDLE)
     assert protocol.tell(sp.Run(0)) == [sp.Ended((0,), Need.NOTHING)]
