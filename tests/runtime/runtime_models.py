@@ -466,18 +466,21 @@ class PyLooseModel(PyLoihiProcessModel):
 
 
 class Owner(AbstractProcess):
-    """Writes 10 * time step into `v` in its own management handlers."""
+    """Writes 10 * time step into `v` in its own management handlers; its model puts words into `text`."""
 
     def __init__(self, *, guards="post", **kwargs):
         super().__init__(guards=guards.split(), **kwargs)
         self.v = Var((2,), -1)
-        self.text = Var((1,), "abc")
+        self.text = Var((1,), 0)
 
 
 @model_of(Owner)
 class PyOwnerModel(PyLoihiProcessModel):
     v = LavaPyType(np.ndarray, np.int32)
-    text = LavaPyType(str, str)
+    text = LavaPyType(np.ndarray, int)
+
+    def on_build(self):
+        self.text = "abc"
 
     def pre_guard(self):
         return "pre" in self.proc_params["guards"]
