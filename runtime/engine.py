@@ -240,6 +240,12 @@ class Engine:
         """Return the suspended actors."""
         return blocked_actors(self.scheduler, self._where)
 
+    def awaited(self) -> set[str]:
+        """Return the processes for which those with time steps wait; may be called by another thread."""
+        waits = [*self.scheduler.blocked.values()]
+        peers = {w.port.rpartition(".")[0]: w.peer.rpartition(".")[0] for w in waits}
+        return {peer for process, peer in peers.items() if self._loihi(process) is not None}
+
     def _loihi(self, process: str) -> LoihiDomain | None:
         """Return the domain of a process; None if it is asynchronous or elsewhere."""
         actor = self._by_name.get(process)

@@ -245,11 +245,14 @@ class InlineNetwork:
         return [w.port for w in blocked if w.peer == HOST and w.operation != "step"]
 
     def ignoring(self) -> list[str]:
-        """Return the asynchronous processes that have not reacted to a halt, if it is only them."""
+        """Return the asynchronous processes that keep a halted run from ending, if it is only them."""
         engine = self._engine
-        if engine is None or not self._halting or any(d.active for d in engine.domains.values()):
+        if engine is None or not self._halting:
             return []
-        return [f.actor.name for f in engine.free if f.active]
+        late = {f.actor.name for f in engine.free if f.active}
+        if any(d.active for d in engine.domains.values()):
+            late &= engine.awaited()
+        return sorted(late)
 
     def abandon(self) -> None:
         """Make the run end in the middle of a time step, as soon as an actor waits or a step ends."""

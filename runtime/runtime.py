@@ -212,8 +212,9 @@ class Runtime:
     def stop(self) -> None:
         """End the run and the network; Vars stay readable.
 
-        A run that waits for the host in the middle of a time step is ended there. A worker with an
-        asynchronous model that does not react within some seconds is killed, and the Vars in it are lost.
+        A run that waits for the host in the middle of a time step is ended there; so is one that waits for an
+        asynchronous model for some seconds. A worker with an asynchronous model that does not react within some
+        seconds is killed, and the Vars in it are lost.
         """
         if self._closed or self._network is None:
             return
@@ -232,6 +233,7 @@ class Runtime:
     def _await(self, pausing: bool = False) -> Outcome:
         """Wait for the end of the run; do not wait for ever for somebody who cannot hear."""
         begun: float | None = None
+        held: float | None = None  # since when only asynchronous processes keep the run from ending
         warned = False
         while True:
             outcome: Outcome | None = self._network.join(_GLANCE)
@@ -239,23 +241,26 @@ class Runtime:
                 return outcome
             if not (pausing or self._stopping):
                 continue
-            begun = begun or time.monotonic()
-            waited = time.monotonic() - begun
+            now = time.monotonic()
+            begun = begun or now
             ports = self._network.waits_for_host()
             ignoring = self._network.ignoring()
-            if self._stopping and (ports or (ignoring and waited > _GRACE)):
+            held = (held or now) if ignoring else None
+            patience = now - held if held else 0.0
+            if self._stopping and (ports or patience > _GRACE):
                 if ignoring:
-                    _log.warning("stop() ends the worker of %s, which does not react", ", ".join(ignoring))
+                    _log.warning("stop() waits no longer for %s, which does not react", ", ".join(ignoring))
                 self._network.abandon()
-            elif pausing and ports and waited > _HINT:
+            elif pausing and ports and now - begun > _HINT:
                 raise StateError(
                     f"Cannot pause: '{', '.join(ports)}' waits for the host in the middle of a time step. Send or "
                     "receive there and the run will end with this step, or stop() the network."
                 )
-            elif ignoring and not warned and waited > _HINT:
+            elif patience > _HINT and not warned:
                 warned = True
                 _log.warning(
-                    "waiting for %s to return: call check_for_pause_cmd() and check_for_stop_cmd() in run_async",
+                    "waiting for %s: run_async should send what a time step needs, and return when "
+                    "check_for_pause_cmd() or check_for_stop_cmd() says so",
                     ", ".join(ignoring),
                 )
 

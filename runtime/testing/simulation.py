@@ -251,6 +251,8 @@ class Simulation:
     def _hurry(self, begun: float) -> Program:
         """Do something about a run that has not ended."""
         host = self.host
+        yield host.tell(sp.Look())
+        yield 0.1  # for the answers
         if not self._halted:
             self._halted = True
             host.tell(sp.HaltRun("stop"))

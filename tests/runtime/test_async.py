@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -185,10 +186,44 @@ def test_a_process_that_never_polls_does_not_starve_its_neighbours_and_is_ended_
     clock.run(RunContinuous(), run_cfg=config(way, clock, polling, monitor))
     until(lambda: clock.runtime._network.step > 100)
     clock.stop()
-    assert "stop() ends the worker of stubborn, which does not react" in caplog.text
+    assert "stop() waits no longer for stubborn, which does not react" in caplog.text
     assert clock.t.get() > 100
     with pytest.raises(StateError, match=r"'stubborn\.turns' is not available"):
         polling.turns.get()
+
+
+def hop_behind_polling(way):
+    """Return a process in the middle of its first time step, for which a message never comes."""
+    polling, hop = rm.Polling(name="polling"), rm.Hop(name="hop")
+    polling.out.connect(hop.into)
+    hop.run(RunContinuous(), run_cfg=config(way, polling, hop))
+    until(lambda: hop.runtime._network.step == 1)
+    return hop
+
+
+@every_way
+def test_stop_ends_a_time_step_that_waits_for_a_process_that_only_polls(way, monkeypatch, caplog):
+    monkeypatch.setattr(runtime_module, "_GRACE", 0.3)
+    hop = hop_behind_polling(way)
+    stopping = threading.Thread(target=hop.stop)
+    stopping.start()
+    stopping.join(10)
+    assert not stopping.is_alive()
+    assert "stop() waits no longer for polling, which does not react" in caplog.text
+    assert hop.t.get() == 1
+
+
+@every_way
+def test_a_pause_says_for_whom_it_waits(way, monkeypatch, caplog):
+    monkeypatch.setattr(runtime_module, "_HINT", 0.1)
+    monkeypatch.setattr(runtime_module, "_GRACE", 0.3)
+    hop = hop_behind_polling(way)
+    pausing = threading.Thread(target=hop.pause)
+    pausing.start()
+    until(lambda: "waiting for polling" in caplog.text)
+    hop.stop()
+    pausing.join(10)
+    assert not pausing.is_alive()
 
 
 @every_way

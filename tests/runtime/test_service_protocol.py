@@ -436,6 +436,39 @@ def test_a_network_in_which_anything_can_happen_goes_on(other):
     assert protocol.receive(0, m.Waiting()) == [sp.ToAll(m.Ask(2))]
 
 
+@pytest.mark.parametrize("state", list(State))
+def test_the_host_may_have_the_service_ask(state):
+    protocol = in_state(state)
+    assert protocol.tell(sp.Look()) == ([sp.ToAll(m.Ask(1))] if state is State.RUNNING else [])
+    assert protocol.state is state
+
+
+@pytest.mark.parametrize(
+    ("halted", "blocked", "waits", "ended", "expected"),
+    [
+        (True, 0, [WAIT], [], [sp.FreeAwaited(("b",))]),
+        (False, 0, [WAIT], [], []),  # it may take as long as it likes
+        (True, 0, [WAIT], ["b"], []),
+        (True, 0, [["b.into", "recv", "c.out", "ASYNC", 0, "model.py:3", 1.5, 0]], [], []),
+        (True, 0, [["a.into", "recv", "a.out", "SPK", 7, "model.py:3", 1.5, 0]], [], []),
+        (True, 0, [["a.into", "recv", "the host", "SPK", 7, "model.py:3", 1.5, 0]], [], []),
+    ],
+)
+def test_asynchronous_processes_that_keep_a_halted_run_from_ending_are_named(
+    halted, blocked, waits, ended, expected
+):
+    protocol = ServiceProtocol(2, 1, {"a": 0})
+    for message in (m.Hello(1, "a"), m.Built()):
+        to_all(protocol, message)
+    protocol.tell(sp.Run(None))
+    if halted:
+        protocol.tell(sp.HaltRun())
+        to_all(protocol, holding(4))
+    protocol.tell(sp.Look())
+    protocol.receive(0, condition(1, waits=waits))
+    assert protocol.receive(1, condition(1, blocked=blocked, ended=ended)) == expected
+
+
 def test_workers_that_have_nothing_to_do_are_no_deadlock():
     protocol = in_state(State.RUNNING)
     protocol.receive(0, m.Waiting())
