@@ -358,7 +358,7 @@ def test_asynchronous_processes_that_wait_for_each_other_are_a_deadlock(way):
     text = str(caught.value)
     assert "a.into waits in recv() for b.out" in text
     assert "b.into waits in recv() for a.out" in text
-    assert "runtime_models.py:" in text
+    assert "asynchronous.py:" in text
     assert "has no delay" in text
 
 

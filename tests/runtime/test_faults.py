@@ -68,7 +68,7 @@ def test_an_exception_of_a_model_says_where_and_why(setup, place):
     assert text.startswith("1 Exception(s) occurred")
     assert f"Process 'first' (Scripted), phase {phase}, time step {step}: ZeroDivisionError" in text
     assert "first fails on purpose" in error.remote_traceback
-    assert "runtime_models.py" in error.remote_traceback
+    assert "actions.py" in error.remote_traceback
     assert error.remote_traceback.strip() in text
     assert isinstance(error.__cause__, ZeroDivisionError)
     # afterwards everything that remains can be read, and nothing else is possible
@@ -94,7 +94,7 @@ def test_an_exception_while_models_are_built(setup, place, action):
     error = info.value
     assert (error.process, error.phase, error.time_step) == ("first", "build", 0)
     assert "Process 'first' (Scripted), phase build" in str(error)
-    assert "runtime_models.py" in error.remote_traceback
+    assert "actions.py" in error.remote_traceback
     assert first.runtime is None
     assert second.x.get() == 1
     # the network can be repaired and started
