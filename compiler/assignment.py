@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
 
 import numpy as np
 
-from lahar.processes.errors import LaharWarning, PlacementError
+from lahar.processes.errors import PlacementError
 from lahar.processes.process import AbstractProcess
 
 from .domains import is_async
+from .doubts import warn
 from .graph import Network
 from .partitioning import Graph, choose_parts, partition
 from .plan import ChannelSpec, ProcessSpec, ReferenceSpec, channel_bytes
@@ -111,7 +111,7 @@ def _possible_parts(
         f"{wanted} partitions were asked for, {limit} are used: processes coupled by a RefPort share one ({held}) "
         "unless placement separates them"
     )
-    warnings.warn(note + ".", LaharWarning, stacklevel=5)
+    warn(note + ".")
     return limit, [note]
 
 

@@ -19,7 +19,7 @@ L305  info      several boolean inputs are combined by OR: coincident spikes cou
 L306  info      the same of a source that holds other values than 0 and 1
 L401  warning   processes that read each other's Vars in the same phase: they wait for each other
 L402  warning   a RefPort reads or waits in a phase in which Vars of others can only be written
-L403  warning   a RefPort that reaches text
+L403  error     a RefPort (or a Monitor) that reaches text
 L404  info      what a RefPort writes is cut to the dtype of the Var
 L501  error     a RefPort from or to an asynchronous process
 L502  warning   an asynchronous process that sends or takes a fixed number of messages per run meets one
@@ -357,7 +357,13 @@ def _references(net: _Net) -> Iterator[Finding]:
                 "Send the value over a channel, or read it with get() after the run.",
             )
         elif var.type_class is str:
-            yield Finding("L403", WARNING, where, "this Var holds text; a RefPort reads and writes numbers.")
+            yield Finding(
+                "L403",
+                ERROR,
+                where,
+                f"Var '{net.path((ref.owner, ref.var))}' holds text; RefPorts and Monitors take numbers.",
+                "Read and set it with get() and set() between runs.",
+            )
         elif does.writes(port):
             yield from _cut_writes(net, ref, where)
         for handler in ("run_spk", "run_lrn"):

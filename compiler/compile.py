@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 from lahar.processes.errors import (
     ArgumentTypeError,
     CompileError,
-    LaharWarning,
     ValidationError,
 )
 from lahar.processes.process import AbstractProcess
@@ -22,6 +20,7 @@ from .assignment import assign
 from .check import ERROR, WARNING, Finding, findings
 from .connections import find_channels, find_pipes, find_references, reorder
 from .domains import find_domains
+from .doubts import warn
 from .graph import Network, connected_processes, flatten
 from .matching import process_spec
 from .models import select_model
@@ -106,10 +105,8 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
     if sync == "auto":
         sync = "lockstep" if hazards else "elastic"
     elif sync == "elastic" and hazards:
-        warnings.warn(
-            f"sync='elastic' could change results here, so the network runs in lockstep: {'; '.join(hazards)}.",
-            LaharWarning,
-            stacklevel=2,
+        warn(
+            f"sync='elastic' could change results here, so the network runs in lockstep: {'; '.join(hazards)}."
         )
         sync = "lockstep"
     plan = Plan(
@@ -172,7 +169,7 @@ def _report(found: list[Finding]) -> None:
         raise CompileError("\n".join(errors))
     for finding in found:
         if finding.severity == WARNING:
-            warnings.warn(str(finding), LaharWarning, stacklevel=3)
+            warn(str(finding))
         else:
             _log.info("%s", finding)
 
@@ -199,7 +196,7 @@ def _options(compile_config: Any) -> tuple[int, set[str]]:
     for key in compile_config:
         if key not in ("pypy_channel_size", "folded_view"):
             kind = "has no effect" if key in _WITHOUT_EFFECT else "is unknown"
-            warnings.warn(f"compile_config: option '{key}' {kind}.", LaharWarning, stacklevel=3)
+            warn(f"compile_config: option '{key}' {kind}.")
     size = compile_config.get("pypy_channel_size", DEFAULT_CAPACITY)
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
         raise ValidationError(

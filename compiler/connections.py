@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lahar.processes.errors import CompileError, DtypeError, LaharWarning, PortError
+from lahar.processes.errors import CompileError, DtypeError, PortError
 from lahar.processes.model.sparse_ports import IndexMap
 from lahar.processes.ports import AbstractPort, InPort, RefPort, VarPort
 from lahar.processes.virtual_ports import ConcatInput
 
+from .doubts import warn
 from .graph import Network
 from .plan import ChannelSpec, PipeSpec, PortSpec, ProcessSpec, ReferenceSpec
 
@@ -85,7 +85,7 @@ def _check_dtypes(
             f"declared {wanted} (model {b.model.__name__})"
         )
         if b.model.casts_inputs:
-            warnings.warn(f"{connection}, to which it casts: fractions are cut.", LaharWarning, stacklevel=5)
+            warn(f"{connection}, to which it casts: fractions are cut.")
             return
         raise DtypeError(
             f"{connection}, which cannot hold it. Select models of one kind (select_tag='floating_pt' or "

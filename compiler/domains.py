@@ -33,22 +33,17 @@ def find_domains(
         Domains contradict each other, the models or the network; or a RefPort leads from one to another.
     """
     chosen = _custom_domains(custom, network)
-    names = [domain.name for domain in custom]
-    protocols: list[bool] = []
     label: list[str] = []
     for leaf, model in network.leaves:
         default = "AsyncProtocol_SyncDomain" if is_async(model) else "LoihiProtocol_SyncDomain"
         label.append(chosen.get(id(leaf), default))
     _follow_targets(label, network, specs, channels, references)
-    order = [name for name in (*names, *dict.fromkeys(label)) if name in label]
-    order = list(dict.fromkeys(order))
+    order = [name for name in dict.fromkeys([*(domain.name for domain in custom), *label]) if name in label]
     number = {name: k for k, name in enumerate(order)}
     assigned = [number[name] for name in label]
-    for k in range(len(order)):
-        models = [m for (_, m), d in zip(network.leaves, assigned, strict=True) if d == k]
-        protocols.append(any(is_async(m) for m in models))
+    free = {name for (_, model), name in zip(network.leaves, label, strict=True) if is_async(model)}
     _check_references(specs, references, assigned, order)
-    return [DomainSpec(name, free) for name, free in zip(order, protocols, strict=True)], assigned
+    return [DomainSpec(name, name in free) for name in order], assigned
 
 
 def _custom_domains(custom: list[SyncDomain], network: Network) -> dict[int, str]:

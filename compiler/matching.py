@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from lahar.processes.errors import CompileError, DtypeError, LaharWarning, ShapeError
+from lahar.processes.errors import CompileError, DtypeError, ShapeError
 from lahar.processes.model import (
     LavaPyType,
     PyInPort,
@@ -20,6 +19,7 @@ from lahar.processes.ports import ImplicitVarPort
 from lahar.processes.process import AbstractProcess
 from lahar.processes.var import Var
 
+from .doubts import warn
 from .plan import PortSpec, ProcessSpec, VarSpec
 from .run_configs import Model
 
@@ -28,6 +28,33 @@ SCHEDULING_COST = 1.5
 
 
 def process_spec(process: AbstractProcess, model: Model) -> ProcessSpec:
+    """Return what a worker needs to build a Process with its model.
+
+    Raises
+    ------
+    CompileError, NotImplementedError
+        The members of Process and model do not match, or are of kinds that are not there.
+    DtypeError, ShapeError
+        An initial value does not fit.
+    """
+    _check_members(process, model)
+    return ProcessSpec(
+        id=process.id,
+        name=process.name,
+        class_name=type(process).__name__,
+        model=model,
+        proc_params=process.proc_params,
+        vars=tuple(_var_spec(process, model, var) for var in process.vars),
+        in_ports=_port_specs(process.in_ports, model),
+        out_ports=_port_specs(process.out_ports, model),
+        ref_ports=_port_specs(process.ref_ports, model),
+        load=model.step_cost(process) + SCHEDULING_COST,
+        recorder=bool(getattr(process, "is_recorder", False)),
+    )
+
+
+def _check_members(process: AbstractProcess, model: Model) -> None:
+    """Refuse ports that the model does not declare as what they are, and declarations of nothing."""
     explicit = [p for p in process.var_ports if not isinstance(p, ImplicitVarPort)]
     for kind, ports, base in (
         ("InPort", process.in_ports, PyInPort),
@@ -59,19 +86,6 @@ def process_spec(process: AbstractProcess, model: Model) -> ProcessSpec:
                 f"{model.__name__}.{name} declares a LavaPyType, but process '{process.name}' "
                 f"({type(process).__name__}) has no Var or port '{name}'. Add it to the Process or remove it."
             )
-    return ProcessSpec(
-        id=process.id,
-        name=process.name,
-        class_name=type(process).__name__,
-        model=model,
-        proc_params=process.proc_params,
-        vars=tuple(_var_spec(process, model, var) for var in process.vars),
-        in_ports=_port_specs(process.in_ports, model),
-        out_ports=_port_specs(process.out_ports, model),
-        ref_ports=_port_specs(process.ref_ports, model),
-        load=model.step_cost(process) + SCHEDULING_COST,
-        recorder=bool(getattr(process, "is_recorder", False)),
-    )
 
 
 def _declared(process: AbstractProcess, model: Model, name: str, kind: str) -> LavaPyType:
@@ -131,8 +145,4 @@ def _check_initial_value(process: AbstractProcess, var: Var, dtype: np.dtype[Any
             lossy = value[value.astype(dtype) != value]
         if lossy.size:
             loss = "lose digits" if value.dtype.kind == "f" else "wrap around"
-            warnings.warn(
-                f"{where}: {lossy.size} initial value(s) {loss} in {dtype}, for example {lossy.flat[0]}.",
-                LaharWarning,
-                stacklevel=4,
-            )
+            warn(f"{where}: {lossy.size} initial value(s) {loss} in {dtype}, for example {lossy.flat[0]}.")

@@ -7,12 +7,12 @@ import importlib.util
 import pkgutil
 import sys
 import tokenize
-import warnings
 from typing import Any
 
-from lahar.processes.errors import ArgumentTypeError, CompileError, LaharWarning, NoProcessModelFound
+from lahar.processes.errors import ArgumentTypeError, CompileError, NoProcessModelFound
 from lahar.processes.model import AbstractProcessModel, AbstractPyProcessModel, AbstractSubProcessModel
 
+from .doubts import warn
 from .run_configs import Model, RunConfig
 
 _searched: set[tuple[str, str]] = set()
@@ -119,11 +119,9 @@ def _import_siblings(package: str, process_class: type) -> None:
             if _mentions(info, process_class.__name__):
                 importlib.import_module(info.name)
         except Exception as error:
-            warnings.warn(
+            warn(
                 f"Looking for ProcessModels of {process_class.__name__}: module {info.name} cannot be imported "
-                f"({error!r}); its models are not available.",
-                LaharWarning,
-                stacklevel=2,
+                f"({error!r}); its models are not available."
             )
 
 

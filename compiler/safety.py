@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lahar.processes.model import AbstractPyProcessModel, PyAsyncProcessModel, PyLoihiProcessModel
@@ -60,7 +60,7 @@ def codes(value: Any) -> Iterator[types.CodeType]:
 def elastic_hazards(
     models: list[tuple[str, type, int]],
     crossing_references: list[tuple[str, str]],
-    piped: list[str] = (),  # type: ignore[assignment]
+    piped: Sequence[str] = (),
 ) -> list[str]:
     """Return the reasons why running ahead could change a result; empty if it is safe.
 
@@ -69,7 +69,7 @@ def elastic_hazards(
     models : list of (process name, model class, partition)
     crossing_references : list of (RefPort path, Var path)
         References whose two ends are in different partitions.
-    piped : list of str
+    piped : sequence of str
         Names of processes with external pipes.
     """
     reasons = [

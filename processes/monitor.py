@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentTypeError, StateError, ValidationError
+from .errors import ArgumentTypeError, DtypeError, StateError, ValidationError
 from .model import (
     CPU,
     AbstractSubProcessModel,
@@ -82,10 +82,17 @@ class Monitor(AbstractProcess):
         ValidationError
             `num_steps` or `stride` is not positive; or another Process of the same name is probed already, whose data
             could not be told apart.
+        DtypeError
+            `target` is a Var that holds text.
         StateError
             The network has been started.
         """
         process = self._process_of(target)
+        if isinstance(target, Var) and isinstance(target.init, str):
+            raise DtypeError(
+                f"Monitor '{self.name}' cannot probe '{target.path}', which holds text: a Monitor records numbers. "
+                "Read it with get() between runs."
+            )
         for argument, value in (("num_steps", num_steps), ("stride", stride)):
             if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
                 raise ValidationError(

@@ -61,7 +61,6 @@ class LoihiDomain:
         self._scheduler = scheduler
         self._entered = False
         self.active = False  # in the middle of a run
-        self._had_steps = False
         self.status: Any = [0, 0]
         self._models = [a.model for a in actors]
         self._spikers: list[Call] = [(a, a.model.run_spk) for a in actors]
@@ -85,15 +84,11 @@ class LoihiDomain:
         """Return what runs the domain up to the sequencer's limit."""
         self._entered = False
         self.active = True
-        self._had_steps = self.sequencer.step < self.sequencer.limit
         return Strand(self._next_calls)
 
-    def take_wish(self) -> Need:
-        """Return what a model asked for in the run that has just halted, and forget it."""
-        if self.active or not self._had_steps:
-            return Need.NOTHING  # requests that are still open are for the next run
-        self._had_steps = False
-        return self.sequencer.take_wish()
+    def take_wishes(self) -> Need:
+        """Return what models asked for in the time step that has ended the run of this domain, and forget it."""
+        return Need.NOTHING if self.active else self.sequencer.take_wishes()
 
     def held_up_by(self) -> Actor | None:
         """Return an actor that does not let the next time step begin before the host has done something."""
@@ -282,8 +277,8 @@ class AsyncActor:
             self.on_poll()
         return self.halting
 
-    def take_wish(self) -> Need:
-        """Return what the model asked for when it returned (stop first), and forget it."""
+    def take_wishes(self) -> Need:
+        """Return what the model asked for when it returned (a stop makes its pause idle), and forget it."""
         if self.active:
             return Need.NOTHING
         wishes = self.actor.model._wishes

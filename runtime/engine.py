@@ -171,8 +171,7 @@ class Engine:
         pairs = [(self._loihi(b.process), self._loihi(b.peer_process)) for b in self.blocked_actors()]
         needed = {peer.number for domain, peer in pairs if domain is not None and peer is not None}
         limits = {
-            number: domain.sequencer.limit
-            + (number in needed and not domain.active and not domain.sequencer.wish)
+            number: domain.sequencer.limit + (number in needed and not domain.active)
             for number, domain in self.domains.items()
         }
         return self.extend({number: min(limit, most[number]) for number, limit in limits.items()})
@@ -219,11 +218,15 @@ class Engine:
         for free in self.free:
             free.halting = why
 
-    def take_wish(self) -> Need:
-        """Return what models asked for in the steps that have just ended (pause first), and forget it."""
-        wishes = [d.take_wish() for d in self.domains.values()]
-        wishes += [f.take_wish() for f in self.free]
-        return min((w for w in wishes if w), default=Need.NOTHING)
+    def take_wishes(self) -> Need:
+        """Return what models of domains that have halted, and asynchronous ones, ask for, and forget it."""
+        wishes = Need.NOTHING
+        parts: list[LoihiDomain | AsyncActor] = [*self.domains.values(), *self.free]
+        for part in parts:
+            found = part.take_wishes()
+            if found:
+                wishes |= found
+        return wishes
 
     # --- waiting ----------------------------------------------------------------------------------
 
@@ -236,6 +239,12 @@ class Engine:
     def blocked_actors(self) -> list[Blocked]:
         """Return the suspended actors."""
         return blocked_actors(self.scheduler, self._where)
+
+    def awaited(self) -> set[str]:
+        """Return the processes for which those with time steps wait; may be called by another thread."""
+        waits = [*self.scheduler.blocked.values()]
+        peers = {w.port.rpartition(".")[0]: w.peer.rpartition(".")[0] for w in waits}
+        return {peer for process, peer in peers.items() if self._loihi(process) is not None}
 
     def _loihi(self, process: str) -> LoihiDomain | None:
         """Return the domain of a process; None if it is asynchronous or elsewhere."""

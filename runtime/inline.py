@@ -25,7 +25,7 @@ from .outcome import Outcome
 from .pipes import HostSender, PipeInbox, PipeOutbox, break_pipes, make_host_ends
 from .reports import format_error
 from .scheduler import Scheduler, Wait
-from .sequencer import Need
+from .sequencer import Need, Wishes
 
 _ENDLESS = sys.maxsize
 
@@ -40,7 +40,7 @@ class InlineNetwork:
         self._outcome: Outcome | None = None
         self._halting = False
         self._why = "pause"
-        self._wish = Need.NOTHING
+        self._wishes = Wishes()
         self._asked_for: dict[int, int] = {}
         self._abandoned = False
         # what other threads have for the engine: messages and credits of pipes; None to make it look
@@ -83,15 +83,11 @@ class InlineNetwork:
 
     def start(self, steps: int | None, blocking: bool) -> None:
         """Run `steps` time steps (None: until halted), in this thread if `blocking`."""
-        self._outcome = None
-        self._halting = False
-        self._wish = Need.NOTHING
         engine = self.engine
         # set here and never in the thread, so that a halt cannot be overwritten
         limits = {k: _ENDLESS if steps is None else done + steps for k, done in engine.steps.items()}
-        self._asked_for = limits
-        if steps != 0:
-            engine.begin_run(limits, _ENDLESS if steps is None else steps)
+        if not self.prepare(limits, _ENDLESS if steps is None else steps):
+            return
         # a suspended asynchronous actor goes on in the thread in which it was called
         if blocking and not engine.free:
             with _end_step_on_interrupt(self):
@@ -103,6 +99,18 @@ class InlineNetwork:
             self._thread.start()
         self._done = threading.Event()
         self._runs.put(self._done)
+
+    def prepare(self, limits: dict[int, int], num_steps: int) -> bool:
+        """Set the last time step of each domain; return False if the run has ended before it has begun."""
+        self._halting = False
+        open_wish = self._wishes.serve()  # a stop that a pause went before
+        if open_wish or num_steps == 0:
+            self._outcome = Outcome(self.step, open_wish)
+            return False
+        self._outcome = None
+        self._asked_for = limits
+        self.engine.begin_run(limits, num_steps)
+        return True
 
     def _serve(self) -> None:
         """Body of the thread that runs what does not block the caller."""
@@ -128,26 +136,26 @@ class InlineNetwork:
             error = StateError(f"The run was interrupted in the middle of time step {self.step}.")
         except Exception as bug:  # of Lahar itself: the user must see it, and where
             error = LocalProtocolError(f"the engine failed: {format_error(bug)}")
-        self._take_wish()
+        self._take_wishes()
         failures = engine.take_failures()
         if failures or error is not None:
             engine.scheduler.abandon()
-        self._outcome = Outcome(self.step, self._wish, failures, error)
+        self._outcome = Outcome(self.step, self._wishes.serve(), failures, error)
         break_pipes(self.pipes, self._outcome)
 
-    def _take_wish(self) -> None:
+    def _take_wishes(self) -> None:
         """Where several strands run, one may have ended with a request while others go on: halt them."""
-        wish = self.engine.take_wish()
-        if wish is not Need.NOTHING:
-            self._wish = min(self._wish or Need.STOP, wish)
-            self._begin_halt("stop" if self._wish is Need.STOP else "pause")
+        wishes = self.engine.take_wishes()
+        if wishes:
+            self._wishes.add(wishes)
+            self._begin_halt("stop" if self._wishes.next is Need.STOP else "pause")
 
     # --- waiting ----------------------------------------------------------------------------------
 
     def _wait(self) -> bool:
         """Every actor waits: for the host, or for ever."""
         engine = self.engine
-        self._take_wish()
+        self._take_wishes()
         if self._read_letters():
             return True
         if self._abandoned or engine.scheduler.failures:
@@ -183,7 +191,7 @@ class InlineNetwork:
     def _begin_step(self, domain: LoihiDomain) -> None:
         del domain
         self._read_letters()
-        self._take_wish()
+        self._take_wishes()
         if self._abandoned:
             raise Interrupted
 
@@ -199,7 +207,7 @@ class InlineNetwork:
     def _poll(self) -> None:
         """An asynchronous actor looks for commands of the host."""
         self._read_letters()
-        self._take_wish()
+        self._take_wishes()
         self._let_rest()
         if self._abandoned or self.engine.scheduler.failures:
             self.engine.scheduler.interrupt(Interrupted())
@@ -237,11 +245,14 @@ class InlineNetwork:
         return [w.port for w in blocked if w.peer == HOST and w.operation != "step"]
 
     def ignoring(self) -> list[str]:
-        """Return the asynchronous processes that have not reacted to a halt, if it is only them."""
+        """Return the asynchronous processes that keep a halted run from ending, if it is only them."""
         engine = self._engine
-        if engine is None or not self._halting or any(d.active for d in engine.domains.values()):
+        if engine is None or not self._halting:
             return []
-        return [f.actor.name for f in engine.free if f.active]
+        late = {f.actor.name for f in engine.free if f.active}
+        if any(d.active for d in engine.domains.values()):
+            late &= engine.awaited()
+        return sorted(late)
 
     def abandon(self) -> None:
         """Make the run end in the middle of a time step, as soon as an actor waits or a step ends."""

@@ -166,14 +166,17 @@ class WorkerPool:
         self._idle: list[Launcher] = []
         self._lock = threading.Lock()
         self._outer: WorkerPool | None = None
+        self._entered = False
 
     def __enter__(self) -> WorkerPool:
         self._outer, WorkerPool._active = WorkerPool._active, self
+        self._entered = True
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         WorkerPool._active = self._outer
         with self._lock:
+            self._entered = False
             for launcher in self._idle:
                 launcher.close()
             self._idle.clear()
@@ -200,8 +203,9 @@ class WorkerPool:
     def give_back(cls, launcher: Launcher, healthy: bool) -> None:
         """Return a fork server whose workers have all ended; without an active pool it is closed."""
         pool = cls._active
-        if pool is None or not healthy:
-            launcher.close()
-            return
-        with pool._lock:
-            pool._idle.append(launcher)
+        if pool is not None and healthy:
+            with pool._lock:
+                if pool._entered:  # another thread may be leaving it
+                    pool._idle.append(launcher)
+                    return
+        launcher.close()

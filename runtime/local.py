@@ -126,7 +126,8 @@ class LocalNetwork:
         return self._service.waits_for_host()
 
     def ignoring(self) -> list[str]:
-        """Return the asynchronous processes that have not reacted to a halt, if it is only them."""
+        """Return the asynchronous processes that keep a halted run from ending, if it is only them."""
+        self._tell(sp.Look())
         return self._service.ignoring()
 
     def get(self, var_id: int) -> Any:

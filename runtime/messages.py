@@ -142,7 +142,7 @@ class Reached(Message):
 
 @dataclass(frozen=True)
 class Wish(Message):
-    """A model asked for pause or stop (flag `need`) in time step `step`, which is done."""
+    """Models asked for pause or stop (flags `need`) in time step `step`, which is done."""
 
     step: int
     need: int

@@ -19,6 +19,7 @@ from lahar.processes.process import AbstractProcess
 
 from .inline import InlineNetwork
 from .inspection import watch_host
+from .membership import enlist, members_of, refuse_running, refuse_strangers
 from .outcome import Outcome
 from .pipes import HostReceiver, HostSender
 from .progress import progress_bar
@@ -47,7 +48,18 @@ class Runtime:
     Notes
     -----
     As a context manager, entering builds the network and leaving stops it. Methods may be called from
-    any thread.
+    any thread. `Process.run` and `Process.create_runtime` make a Runtime; one made by hand does the same:
+
+    >>> from lahar import compiler
+    >>> from lahar.processes import LIF
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps, Runtime
+    >>> lif = LIF(shape=(2,), bias_mant=3)
+    >>> runtime = Runtime(exe=compiler.compile(lif, Loihi2SimCfg(select_tag="floating_pt", launcher="inline")))
+    >>> runtime.initialize()
+    >>> runtime.start(run_condition=RunSteps(num_steps=3))
+    >>> lif.v.get()
+    array([9., 9.])
+    >>> runtime.stop()
     """
 
     def __init__(self, exe: Plan, message_infrastructure_type: Any = None, loglevel: int = 30) -> None:
@@ -70,6 +82,7 @@ class Runtime:
         self._statistics: dict[int, tuple[int, int]] = {}
         self._workers: dict[int, int] = {}
         self._lock = threading.RLock()
+        self._members: list[AbstractProcess] | None = None  # if known before they are looked for
         self._recorders: list[Any] = []
         self._step = 0
         self._stopping = False
@@ -91,20 +104,25 @@ class Runtime:
         return self._step
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
-        """Start the workers and build all models.
+        """Start the workers and build all models; from then on the Processes of the Plan use this Runtime.
 
         Raises
         ------
+        StateError
+            A Process of the Plan belongs to a network that has been started.
         ModelError
             The constructor of a model raised.
         ValidationError
-            The environment variable LAHAR_KERNELS has a value that cannot work.
+            The network has changed since the Plan was compiled, or the environment variable LAHAR_KERNELS has a value
+            that cannot work.
         """
         del node_cfg_idx
         with self._lock:
             if self._is_initialized:
                 return
             self._refuse_closed("initialize")
+            members = members_of(self.plan) if self._members is None else self._members
+            refuse_running(members)
             choose_by_environment()
             if self.plan.launcher == "inline":
                 self._network = InlineNetwork(self.plan)
@@ -124,6 +142,9 @@ class Runtime:
                 outcome.raise_if_failed()
             self._workers = self._network.workers()
             self._is_initialized = True
+            self._recorders = [p for p in members if hasattr(p, "check_capacity")]
+            self._unheld = {v.id: v.path for p in members for v in p.vars if v.id not in self._names}
+            enlist(members, self)
 
     def start(self, run_condition: AbstractRunCondition) -> None:
         """Run the network.
@@ -191,8 +212,9 @@ class Runtime:
     def stop(self) -> None:
         """End the run and the network; Vars stay readable.
 
-        A run that waits for the host in the middle of a time step is ended there. A worker with an
-        asynchronous model that does not react within some seconds is killed, and the Vars in it are lost.
+        A run that waits for the host in the middle of a time step is ended there; so is one that waits for an
+        asynchronous model for some seconds. A worker with an asynchronous model that does not react within some
+        seconds is killed, and the Vars in it are lost.
         """
         if self._closed or self._network is None:
             return
@@ -211,6 +233,7 @@ class Runtime:
     def _await(self, pausing: bool = False) -> Outcome:
         """Wait for the end of the run; do not wait for ever for somebody who cannot hear."""
         begun: float | None = None
+        held: float | None = None  # since when only asynchronous processes keep the run from ending
         warned = False
         while True:
             outcome: Outcome | None = self._network.join(_GLANCE)
@@ -218,23 +241,26 @@ class Runtime:
                 return outcome
             if not (pausing or self._stopping):
                 continue
-            begun = begun or time.monotonic()
-            waited = time.monotonic() - begun
+            now = time.monotonic()
+            begun = begun or now
             ports = self._network.waits_for_host()
             ignoring = self._network.ignoring()
-            if self._stopping and (ports or (ignoring and waited > _GRACE)):
+            held = (held or now) if ignoring else None
+            patience = now - held if held else 0.0
+            if self._stopping and (ports or patience > _GRACE):
                 if ignoring:
-                    _log.warning("stop() ends the worker of %s, which does not react", ", ".join(ignoring))
+                    _log.warning("stop() waits no longer for %s, which does not react", ", ".join(ignoring))
                 self._network.abandon()
-            elif pausing and ports and waited > _HINT:
+            elif pausing and ports and now - begun > _HINT:
                 raise StateError(
                     f"Cannot pause: '{', '.join(ports)}' waits for the host in the middle of a time step. Send or "
                     "receive there and the run will end with this step, or stop() the network."
                 )
-            elif ignoring and not warned and waited > _HINT:
+            elif patience > _HINT and not warned:
                 warned = True
                 _log.warning(
-                    "waiting for %s to return: call check_for_pause_cmd() and check_for_stop_cmd() in run_async",
+                    "waiting for %s: run_async should send what a time step needs, and return when "
+                    "check_for_pause_cmd() or check_for_stop_cmd() says so",
                     ", ".join(ignoring),
                 )
 
@@ -387,57 +413,24 @@ def compile_network(process: AbstractProcess, run_cfg: Any, compile_config: Any 
     """Compile for a process: sets no runtime."""
     from lahar.compiler import compile as compile_plan
 
-    _refuse_running(process)
+    refuse_running(network_processes(process))
     return compile_plan(process, run_cfg, compile_config)
 
 
 def start_network(
     process: AbstractProcess, run_cfg: Any, executable: Plan | None, compile_config: Any
 ) -> Runtime:
-    """Compile if needed, make a Runtime, hand it to every Process of the network, and build the models."""
+    """Compile if needed, make a Runtime, build the models, and hand the Runtime to every Process of the network."""
     if executable is None:
         if run_cfg is None:
             raise ValidationError("pass run_cfg, for example Loihi2SimCfg(), or an executable.", "run_cfg")
         executable = compile_network(process, run_cfg, compile_config)
-    else:
-        _refuse_running(process)
-    runtime = Runtime(executable, loglevel=process._log_config.level)
     members = network_processes(process)
-    _refuse_strangers(process, members, executable)
-    runtime._recorders = [p for p in members if hasattr(p, "check_capacity")]
-    runtime._unheld = {v.id: v.path for p in members for v in p.vars if v.id not in runtime._names}
+    refuse_strangers(process, members, executable)
+    runtime = Runtime(executable, loglevel=process._log_config.level)
+    runtime._members = members
     runtime.initialize()
-    for member in members:
-        member.runtime = runtime
-        for port in member.in_ports:
-            if port.external_pipe_flag:
-                port.external_pipe_csp_send_port = runtime.pipe(member, port.name)
-        for port in member.out_ports:
-            if port.external_pipe_flag:
-                port.external_pipe_csp_recv_port = runtime.pipe(member, port.name)
     return runtime
-
-
-def _refuse_running(process: AbstractProcess) -> None:
-    for member in network_processes(process):
-        runtime = member.runtime
-        if runtime is not None and not runtime.is_closed:
-            raise StateError(
-                f"Process '{member.name}' belongs to a network that has been started. stop() it before it is "
-                "compiled again or extended."
-            )
-
-
-def _refuse_strangers(process: AbstractProcess, members: list[AbstractProcess], plan: Plan) -> None:
-    """Refuse a Plan in which Processes run that are not of this network."""
-    known = {member.id for member in members}
-    strange = next((spec.name for spec in plan.processes if spec.id not in known), None)
-    if strange is not None:
-        raise ValidationError(
-            f"the plan is not of the network of process '{process.name}': '{strange}' does not belong to it. Compile "
-            f"this network with '{process.name}'.compile(run_cfg).",
-            "executable",
-        )
 
 
 @atexit.register

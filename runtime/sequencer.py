@@ -11,6 +11,9 @@ POST_MGMT  if an actor's `post_guard` was true
 
 What actors ask for is remembered until it is served, in this order: PRE_MGMT, LRN, POST_MGMT, pause,
 stop. An actor that asks for pause or stop gives up its own wish for phases of that step.
+
+A request for pause or stop ends the run for all sync domains and asynchronous actors, whoever made it. If both
+are asked for in one run, it ends with a pause, and the next run executes no step and stops (`Wishes`).
 """
 
 from __future__ import annotations
@@ -29,6 +32,32 @@ class Need(IntFlag):
     POST = 4
     PAUSE = 8
     STOP = 16
+
+
+class Wishes:
+    """Requests for pause and stop, of all sync domains and asynchronous actors of a network.
+
+    They ask independently of each other, so that several requests may meet in one run. A pause is served before a
+    stop, which then is open when the next run begins.
+    """
+
+    def __init__(self) -> None:
+        self._open = Need.NOTHING
+
+    def add(self, wishes: Need) -> None:
+        """Note what was asked for, ``PAUSE | STOP`` for both."""
+        self._open |= wishes
+
+    @property
+    def next(self) -> Need:
+        """What is served at the end of the run; NOTHING if nothing is open."""
+        return Need.PAUSE if self._open & Need.PAUSE else self._open
+
+    def serve(self) -> Need:
+        """Return what is served now and forget it."""
+        served = self.next
+        self._open &= ~served
+        return served
 
 
 # Plain integers for the code that runs in every phase: arithmetic with flags costs a microsecond each.
@@ -56,18 +85,11 @@ class Sequencer:
         """Remember what was asked for at the end of a phase."""
         self._open |= needs
 
-    @property
-    def wish(self) -> Need:
-        """A request for pause or stop that waits to be served (pause first)."""
-        if self._open & PAUSE:
-            return Need.PAUSE
-        return Need.STOP if self._open & STOP else Need.NOTHING
-
-    def take_wish(self) -> Need:
-        """Return the request that is served now and forget it."""
-        wish = self.wish
-        self._open &= ~int(wish)
-        return wish
+    def take_wishes(self) -> Need:
+        """Return the requests for pause and stop and forget them."""
+        wishes = self._open & (PAUSE | STOP)
+        self._open ^= wishes
+        return Need(wishes)
 
     @property
     def may_begin_step(self) -> bool:

@@ -110,6 +110,7 @@ class Service:
         self.quiet: set[int] = set()
         self.closing = False
         self.host_waits: tuple[float, tuple[Blocked, ...]] = (0.0, ())
+        self._free_awaited: tuple[float, tuple[str, ...]] = (0.0, ())
         self._seal = seal(CONTROL, 0, secret)
         self._data_seal = seal(DATA, HOST_NUMBER, secret)
         self._outlets: dict[int, Any] = {}
@@ -264,7 +265,7 @@ class Service:
 
         Parameters
         ----------
-        command : sp.Run, sp.HaltRun, sp.Abandon, or tuple
+        command : sp.Run, sp.HaltRun, sp.Look, sp.Abandon, or tuple
             ``("settle",)``, ``("get", worker, Var ids)``, ``("set", worker, Var id, header, buffers)``,
             ``("count", worker)``, ``("message", pipe, array)``, ``("credit", pipe, number)``.
         """
@@ -274,6 +275,9 @@ class Service:
                 answer.set_result(None)
             except LaharError as error:
                 answer.set_exception(error)
+        elif isinstance(command, sp.Look):
+            self._act(self.protocol.tell(command))
+            answer.set_result(None)
         elif command[0] == "settle":
             if self._deadline is None:
                 answer.set_result(None)
@@ -345,9 +349,12 @@ class Service:
                     self.ready.set_result(Outcome(0))
                 case sp.Ended():
                     assert self.run is not None
+                    self._free_awaited = (0.0, ())
                     self.run.set_result(Outcome(max(action.steps, default=0), action.wish))
                 case sp.HostAwaited():
                     self._note_host_waits(action.waits)
+                case sp.FreeAwaited():
+                    self._free_awaited = (self._clock(), action.processes)
                 case sp.Broken():
                     if action.deadlock:
                         self._error = self._error or DeadlockError(action.deadlock)
@@ -390,7 +397,13 @@ class Service:
         return [b.port for b in waits if b.operation != "step" or halting]
 
     def ignoring(self) -> list[str]:
-        """Return the asynchronous processes that have not reacted to a halt, if it is only them."""
+        """Return the asynchronous processes that keep a halted run from ending, if it is only them.
+
+        They have not reacted to the halt, or some process with time steps waits for them. `Look` makes this known.
+        """
+        when, awaited = self._free_awaited
+        if awaited and self._clock() - when <= _STALE:
+            return list(awaited)
         late = self.protocol.unanswered()
         plan = self._plan
         places = list(zip(plan.processes, plan.partition, plan.domain, strict=True))

@@ -32,7 +32,7 @@ from lahar.processes.errors import LocalProtocolError, RemoteProtocolError
 
 from . import messages as m
 from .deadlock import HOST, Blocked, everything_received, explain
-from .sequencer import Need
+from .sequencer import Need, Wishes
 
 ENDLESS = sys.maxsize
 
@@ -63,6 +63,11 @@ class HaltRun:
     """End the run after the present time step; `why` is ``"pause"`` or ``"stop"``."""
 
     why: str = "pause"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Ask every worker what it is doing."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +118,21 @@ class HostAwaited:
 
 
 @dataclass(frozen=True)
+class FreeAwaited:
+    """A run that was halted cannot end before these asynchronous processes send or take something."""
+
+    processes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Broken:
     """The network has failed; workers are told to give up. `deadlock` explains it if that is why."""
 
     deadlock: str = ""
 
 
-Action = ToAll | SendPlans | Opened | Ended | HostAwaited | Broken
-HostEvent = Run | HaltRun | Abandon | WorkerLost
+Action = ToAll | SendPlans | Opened | Ended | HostAwaited | FreeAwaited | Broken
+HostEvent = Run | HaltRun | Look | Abandon | WorkerLost
 
 _S = State
 #: Messages that workers may send in each state; answers to requests may come at any time.
@@ -168,7 +180,7 @@ class ServiceProtocol:
         self._reached: dict[int, list[list[int]]] = {}
         self._agreed = False  # on the last step of the run: a further halt changes nothing
         self._resting = False  # workers have been told to leave asynchronous actors where they are
-        self._wish = Need.NOTHING
+        self._wishes = Wishes()
         self._round = 0  # of asking everybody what it is doing
         self._conditions: dict[int, m.Condition] = {}
         self._conditions_wanted = False
@@ -184,10 +196,13 @@ class ServiceProtocol:
             return self._break() if self.state in (State.RUNNING, State.HOLDING) else []
         if isinstance(event, HaltRun):
             return self._halt(event.why)
+        if isinstance(event, Look):
+            return self._ask()
         if self.state is not State.IDLE:
             raise LocalProtocolError(f"a run was asked for in state {self.state.name}")
-        if event.steps == 0:
-            return [Ended(tuple(self.steps), Need.NOTHING)]
+        open_wish = self._wishes.serve()  # a stop that a pause went before
+        if open_wish or event.steps == 0:
+            return [Ended(tuple(self.steps), open_wish)]
         self._answered.clear()
         self._pending.clear()
         self._agreed = self._resting = False
@@ -240,8 +255,8 @@ class ServiceProtocol:
             case m.Holding():
                 return self._holding(worker, message.steps)
             case m.Wish():
-                self._wish = min(self._wish or Need.STOP, Need(message.need))
-                self._why = "stop" if self._wish is Need.STOP else "pause"
+                self._wishes.add(Need(message.need))
+                self._why = "stop" if self._wishes.next is Need.STOP else "pause"
                 return self._hold() if self.state is State.RUNNING else []
             case m.Reached() if self.state is State.HOLDING:
                 return []  # sent before the worker saw Hold; its Holding follows
@@ -276,9 +291,8 @@ class ServiceProtocol:
             case m.Reached():
                 self._conditions_wanted = False
                 self.steps = list(self._granted)
-                wish, self._wish = self._wish, Need.NOTHING
                 self.state = State.IDLE
-                return [Ended(tuple(self.steps), wish)]
+                return [Ended(tuple(self.steps), self._wishes.serve())]
         raise RemoteProtocolError(f"worker {worker} sent {type(message).__name__}")
 
     # --- deadlock ---------------------------------------------------------------------------------
@@ -301,16 +315,19 @@ class ServiceProtocol:
             return []
         self._conditions_wanted = False
         conditions = self._conditions
-        if self.state is State.FAILED or not all(c.blocked for c in conditions.values()):
+        if self.state is State.FAILED:
             return []
+        waits = [Blocked(*wait) for c in conditions.values() for wait in c.waits]
+        ended = [name for c in conditions.values() for name in c.ended]
+        if not all(c.blocked for c in conditions.values()):
+            free = self._free_awaited(waits, ended) if self._agreed else ()
+            return [FreeAwaited(free)] if free else []
         sent = {k: {p: n for p, n in c.sent} for k, c in conditions.items()}  # noqa: C416
         received = {k: {p: n for p, n in c.received} for k, c in conditions.items()}  # noqa: C416
-        waits = [Blocked(*wait) for c in conditions.values() for wait in c.waits]
         if not waits or not everything_received(sent, received):
             return []
         if self._agreed and not any(b.process in self._domain_of for b in waits):
             return []  # asynchronous actors may wait where they are when the run has been halted
-        ended = [name for c in conditions.values() for name in c.ended]
         halted = self._halted_too_early(waits, ended)
         if halted:
             self._further += 1
@@ -324,6 +341,12 @@ class ServiceProtocol:
             return [HostAwaited(for_host)]
         self.state = State.FAILED
         return [ToAll(m.Abort(0, 0)), Broken(explain(waits, ended))]
+
+    def _free_awaited(self, waits: list[Blocked], ended: list[str]) -> tuple[str, ...]:
+        """Return the asynchronous processes, not ended, for which processes with time steps wait."""
+        domain_of = self._domain_of
+        peers = {b.peer_process for b in waits if b.process in domain_of and b.peer != HOST}
+        return tuple(sorted(peers - domain_of.keys() - {*ended}))
 
     def _halted_too_early(self, waits: list[Blocked], ended: list[str]) -> set[int]:
         """Return the domains that a halt has ended although others need them to end their own step."""

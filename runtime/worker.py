@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any
 
 import cloudpickle
-from greenlet import getcurrent
 
 from lahar.compiler.plan import Plan
 from lahar.processes.errors import LaharError, LocalProtocolError, RemoteProtocolError
@@ -20,7 +19,7 @@ from lahar.processes.errors import LaharError, LocalProtocolError, RemoteProtoco
 from . import messages as m
 from . import worker_protocol as wp
 from .actors import BuildError
-from .deadlock import HOST
+from .barrier import Barrier
 from .domains import LoihiDomain
 from .engine import Engine, Failure, Interrupted, build_failure
 from .inspection import describe_actors, print_on_signal
@@ -28,19 +27,16 @@ from .links import WorkerLinks
 from .peers import Peer
 from .remote_references import unpack
 from .reports import format_error, pack_error, pack_failures, release_memory
-from .scheduler import Scheduler, Wait
-from .sequencer import Need
+from .scheduler import Scheduler
 from .sockets import CONTROL, HOST_NUMBER, MARK, REFERENCE, ZmqPlatform, seal, unseal
 from .status import open_status
 from .values import decode, encode
-from .wire import decode_mark, encode_mark
 from .worker_output import Forwarder
 
 _log = logging.getLogger("lahar.worker")
 # ms of waiting after which the service is asked to look for a deadlock: doubled each time
 _IMPATIENT, _PATIENT = 8, 256
 _LOOK_UP = 0.0005  # seconds between looks at the sockets while there is always something to compute
-_BARRIER = Wait("worker", "barrier", "other workers")
 
 
 class Worker:
@@ -88,15 +84,9 @@ class Worker:
         self._seal = seal(CONTROL, number, secret)
         self._forwarder = Forwarder(self._send) if forwarding else None
         self._peers: dict[int, Peer] = {}
-        self._neighbours: dict[int, list[Peer]] = {}  # with actors of a domain, in lockstep
-        self._bystanders: dict[int, list[Peer]] = {}  # all others
-        self._barriers: set[int] = set()  # domains that have finished their phase here and wait
+        self._barrier = Barrier(self._scheduler)
         self._todo: wp.Advance | None = None
         self._lockstep = False
-        self._marks: dict[tuple[int, int], dict[int, int]] = {}  # needs, by domain and phase, and worker
-        self._ready: dict[tuple[int, int], set[int]] = {}  # workers, by domain and step that may begin
-        self._at_barrier: list[Any] = []
-        self._last_phase: tuple[int, int] | None = None  # give up after it: the network has failed
         self._received: dict[int, int] = {}  # messages of other workers
         self._executing = False
         self._final = False  # the run was held, and ends where it was granted to
@@ -144,32 +134,19 @@ class Worker:
         if sender != HOST_NUMBER:
             self._received[sender] = self._received.get(sender, 0) + 1
         if what == MARK:
-            self._take_mark(sender, frames[0])
+            self._barrier.take(sender, frames[0])
         elif what == REFERENCE:
             message = unpack(frames)
             cluster = self._running.shared.get(message[1])
             if cluster is None:
                 raise RemoteProtocolError(f"worker {sender} named cluster {message[1]}")
             cluster.receive(sender, message)
-            self._wake_at_barrier()
+            self._barrier.wake()
         else:
             assert self._links is not None
             self._links.deliver(frames)
             if sender == HOST_NUMBER:
-                self._wake_at_barrier()
-
-    def _take_mark(self, sender: int, frame: bytes) -> None:
-        domain, number, needs = decode_mark(frame)
-        if needs == READY:
-            self._ready.setdefault((domain, number), set()).add(sender)
-        else:
-            self._marks.setdefault((domain, number), {})[sender] = needs
-        self._wake_at_barrier()
-
-    def _wake_at_barrier(self) -> None:
-        waiting, self._at_barrier = self._at_barrier, []
-        for sleeper in waiting:
-            self._scheduler.wake(sleeper)
+                self._barrier.wake()
 
     def _take_waiting(self) -> None:
         """Deal with everything that has arrived."""
@@ -193,7 +170,7 @@ class Worker:
                         self._final = bool(action.grant.final)
                         if self._running.extend(dict(enumerate(action.grant.limits))):
                             self._domains_ended = False
-                        self._wake_at_barrier()
+                        self._barrier.wake()
                     else:
                         self._todo = action
                 case wp.Halt():
@@ -216,7 +193,7 @@ class Worker:
         self._why = why
         self._todo = None  # a grant that has not been begun
         self._send(m.Holding(_pairs(engine.steps)))
-        self._wake_at_barrier()
+        self._barrier.wake()
 
     def _report_condition(self, number: int) -> None:
         """Tell whether anything can happen here without a message from outside, and who waits for what."""
@@ -240,20 +217,12 @@ class Worker:
 
     def _give_up(self, domain: int, phase: int) -> None:
         here = self._engine.domains.get(domain) if self._engine is not None else None
-        if phase and self._executing and here is not None and self._not_finished(here, phase):
-            self._last_phase = (
-                domain,
-                phase,
-            )  # others have finished all phases before it, so this worker can
+        if phase and self._executing and here is not None and self._barrier.end_with(here, phase):
             return
         self._todo = None
         if self._executing:
             raise Interrupted
         self._report_abort()
-
-    def _not_finished(self, domain: LoihiDomain, phase: int) -> bool:
-        """Whether the domain has still to finish a phase here."""
-        return phase > domain.phases or (phase == domain.phases and domain.number not in self._barriers)
 
     def _report_abort(self) -> None:
         self._send(m.Aborted(self._engine.step if self._engine else 0))
@@ -316,15 +285,17 @@ class Worker:
             host.batch_steps = sys.maxsize  # whenever the sockets are looked at
         for domain, workers in sharing.items():
             if self._lockstep and self._number in workers:
-                self._neighbours[domain] = [self._peers[k] for k in sorted(workers - {self._number})]
-                self._bystanders[domain] = [p for k, p in self._peers.items() if k not in workers]
+                neighbours = [self._peers[k] for k in sorted(workers - {self._number})]
+                self._barrier.connect(
+                    domain, neighbours, [p for k, p in self._peers.items() if k not in workers]
+                )
 
     def _prepare(self, engine: Engine) -> None:
         paced = engine.plan.paced_domains()
         for number, domain in engine.domains.items():
             domain.status = self._status
-            if self._neighbours.get(number):
-                domain.exchange = self._exchange
+            if self._barrier.is_shared(number):
+                domain.exchange = self._barrier.exchange
             domain.begin_step = self._begin_paced_step if number in paced else self._begin_step
         for free in engine.free:
             free.on_poll = self._poll
@@ -382,57 +353,13 @@ class Worker:
 
     def _report_wishes(self) -> None:
         """Tell the service what models asked for in domains that have halted."""
-        wish = self._running.take_wish()
-        if wish is not Need.NOTHING:
-            self._feed(wp.Wished(self._running.step, int(wish)))
-
-    def _exchange(self, domain: LoihiDomain, needs: int) -> int:
-        """Wait until all workers have finished the phase; return what the actors of all ask for.
-
-        The mark travels behind the messages of the phase, so that these have arrived when the next phase
-        begins. One hop from worker to worker takes half as long as a round trip over the service.
-        """
-        for cluster in domain.clusters:
-            while not cluster.settled:  # others of the cluster may still write
-                self._wait_at_barrier()
-        key = (domain.number, domain.phases)
-        self._barriers.add(domain.number)
-        neighbours = self._neighbours[domain.number]
-        frame = encode_mark(*key, needs)
-        for peer in neighbours:
-            peer.mark(frame)
-        for peer in self._bystanders[domain.number]:
-            peer.flush()
-        if key == self._last_phase:
-            raise Interrupted
-        while len(self._marks.get(key, ())) < len(neighbours):
-            self._wait_at_barrier()
-        self._barriers.discard(domain.number)
-        for others in self._marks.pop(key).values():
-            needs |= others
-        return needs
-
-    def _wait_at_barrier(self, wait: Wait = _BARRIER) -> None:
-        self._at_barrier.append(getcurrent())
-        self._scheduler.block(wait)
+        wishes = self._running.take_wishes()
+        if wishes:
+            self._feed(wp.Wished(self._running.step, int(wishes)))
 
     def _begin_paced_step(self, domain: LoihiDomain) -> None:
-        """Begin no time step before every actor that waits for the host has what it needs.
-
-        While it waits here, all actors of the domain have completed the same step, and it can be paused.
-        """
-        sequencer = domain.sequencer
-        step = sequencer.step + 1
-        while sequencer.limit >= step and (actor := domain.held_up_by()) is not None:
-            self._wait_at_barrier(Wait(f"{actor.name}.pipe", "step", HOST))
-        neighbours = self._neighbours.get(domain.number, [])
-        if neighbours and sequencer.limit >= step:
-            for peer in neighbours:
-                peer.mark(encode_mark(domain.number, step, READY))
-            ready = self._ready.setdefault((domain.number, step), set())
-            while len(ready) < len(neighbours) and sequencer.limit >= step:
-                self._wait_at_barrier()
-            self._ready.pop((domain.number, step - 1), None)
+        """Begin no time step before every actor that waits for the host has what it needs."""
+        self._barrier.await_host(domain)
         self._begin_step(domain)
 
     def _begin_step(self, domain: LoihiDomain) -> None:
@@ -475,7 +402,7 @@ class Worker:
     def _wait(self) -> bool:
         """Every unfinished actor waits: wait for messages of others."""
         engine = self._running
-        if engine.scheduler.failures or self._in_last_phase():
+        if engine.scheduler.failures or self._barrier.is_last(engine.domains):
             raise Interrupted
         self._flush()
         self._look_after_strands()
@@ -492,12 +419,6 @@ class Worker:
         self._take(frames)
         self._take_waiting()
         return True
-
-    def _in_last_phase(self) -> bool:
-        if self._last_phase is None:
-            return False
-        number, phase = self._last_phase
-        return self._running.domains[number].phases == phase and number not in self._barriers
 
     def _flush(self) -> None:
         if self._links is not None:
@@ -539,9 +460,6 @@ class Worker:
             buffers.extend(parts)
         # not copied: no model runs before the service has got the values
         return m.Values(message.request, list(values), headers, counts, tuple(buffers))
-
-
-READY = 0xFF  # in the place of the needs: the worker may begin this time step
 
 
 def _pairs(steps: dict[int, int]) -> list[list[int]]:

@@ -49,7 +49,7 @@ class ModelsBuilt:
 
 @dataclass(frozen=True)
 class Wished:
-    """A model asked for pause or stop (flag `need`) in time step `step`, which is done."""
+    """Models asked for pause or stop (flags `need`) in time step `step`, which is done."""
 
     step: int
     need: int

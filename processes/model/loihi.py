@@ -76,6 +76,12 @@ class AbstractPyProcessModel(AbstractProcessModel):
 class PyLoihiProcessModel(AbstractPyProcessModel):
     """Base of models that are stepped: one method per phase, run where its guard is true.
 
+    A handler ends the run with the present time step by ``self._req_pause = True`` or ``self._req_stop = True``.
+    The phases that others asked for in this step come first; what the model itself would have asked for is
+    dropped. All sync domains and asynchronous processes end their run, each at a step of its own. If a pause and a
+    stop are asked for in one run, in whatever domains, the pause is served, and the next run executes no step and
+    stops. A model that asks for both asks for the stop when its next handler has ended.
+
     Attributes
     ----------
     time_step : int

@@ -1,4 +1,4 @@
-"""An independent account of every channel: what was put in, in which order, and what came out."""
+"""Independent accounts: of what was put into each channel and came out, and of what models asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from lahar.compiler.plan import Plan
 from lahar.runtime.pipes import PipeInbox, PipeOutbox
+from lahar.runtime.sequencer import Need
 
+from .processes import AskerModel
 from .world import SimulationFailure
 
 
@@ -56,6 +58,35 @@ class ChannelAudit:
                 k += 1
         if plain:
             port._get = port.csp_ports[0].get
+
+
+class RequestAudit:
+    """Watches what models ask for: a run ends with a pause if one was asked for, and no stop is forgotten."""
+
+    def __init__(self) -> None:
+        self._made: list[str] = []
+        self._open_stop = False
+
+    def watch(self, engine: Any) -> None:
+        """Note what the models of a worker ask for from now on."""
+        for actor in engine.actors:
+            if isinstance(actor.model, AskerModel):
+                actor.model.asked = self._made
+
+    def check_end(self, wish: Need) -> None:
+        """Compare how a run has ended with what was asked for in it, and with what was open before.
+
+        Raises
+        ------
+        SimulationFailure
+            Something else was served, or nothing.
+        """
+        made = {*self._made, *(["stop"] if self._open_stop else [])}
+        self._made.clear()
+        expected = Need.PAUSE if "pause" in made else Need.STOP if made else Need.NOTHING
+        self._open_stop = len(made) == 2
+        if wish is not expected:
+            raise SimulationFailure(f"the run ended with {wish!r}, models asked for {sorted(made)}")
 
 
 def _watch_sender(port: Any, accounts: list[_Account]) -> None:

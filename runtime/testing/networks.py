@@ -207,9 +207,14 @@ def _deadlocked(random: Random) -> Draft:
 
 
 def _several_domains(random: Random) -> Draft:
-    """Two sync domains, with channels from one to the other, or even back."""
-    first = [Echo(name="a0"), Relay(name="a1", post=2)]
-    second = [Relay(name="b0", lrn=3), Echo(name="b1")]
+    """Two sync domains, with channels from one to the other, or even back; models of both may ask for an end."""
+    kind: Any = random.choice([Relay, Asker])
+    scripts = [_script(random, kind, True, None) for _ in range(2)]
+    if random.random() < 0.5:  # both in one run
+        step = random.randint(1, 5)
+        scripts = [{("SPK", step): action} for action in random.sample(["pause", "stop"], 2)]
+    first = [Echo(name="a0"), kind(name="a1", post=2, script=scripts[0] if kind is Asker else {})]
+    second = [kind(name="b0", lrn=3, script=scripts[1] if kind is Asker else {}), Echo(name="b1")]
     first[0].out.connect(first[1].into)
     first[1].out.connect(first[0].into)
     second[0].out.connect(second[1].into)

@@ -213,7 +213,13 @@ class StewardModel(_ReceivesFirst):
 class AskerModel(_ReceivesFirst):
     """May ask for a pause or a stop."""
 
+    asked: list[str]
+
+    def on_build(self) -> None:
+        self.asked = []
+
     def ask(self, action: str) -> None:
+        self.asked.append(action)
         if action == "pause":
             self._req_pause = True
         else:

@@ -12,7 +12,6 @@ from lahar.processes.errors import DeadlockError
 from lahar.runtime.inline import InlineNetwork
 from lahar.runtime.outcome import Outcome
 from lahar.runtime.pipes import HostReceiver, HostSender
-from lahar.runtime.sequencer import Need
 
 from .world import SimulationFailure
 
@@ -59,10 +58,8 @@ class Reference:
         return outcome
 
     def _run(self, limits: dict[int, int]) -> Outcome:
-        engine = self._network.engine
-        engine.begin_run(limits, 0)
-        vars(self._network).update(_halting=False, _wish=Need.NOTHING)  # as `start` does for equal limits
-        self._network._run()
+        if self._network.prepare(limits, 1):
+            self._network._run()
         outcome = self._network._outcome
         assert outcome is not None
         return outcome

@@ -17,7 +17,7 @@ from lahar.runtime.pipes import HostReceiver, HostSender
 from lahar.runtime.sequencer import Need
 
 from . import networks
-from .audit import ChannelAudit
+from .audit import ChannelAudit, RequestAudit
 from .host import Program, SimHost
 from .network import describe
 from .verdict import Verdict
@@ -92,6 +92,7 @@ class Simulation:
         self.ending = ""
         plan = self.sample.plan
         self.audit = ChannelAudit(plan)
+        self._requests = RequestAudit()
         self._engines: list[Any] = []
         self.host = SimHost(self.world, plan, self.sample.pickled, self._watch)
         self.service = self.host.service
@@ -107,6 +108,7 @@ class Simulation:
     def _watch(self, engine: Any) -> None:
         self._engines.append(engine)
         self.audit.watch(engine)
+        self._requests.watch(engine)
 
     # --- running --------------------------------------------------------------------------------------
 
@@ -249,6 +251,8 @@ class Simulation:
     def _hurry(self, begun: float) -> Program:
         """Do something about a run that has not ended."""
         host = self.host
+        yield host.tell(sp.Look())
+        yield 0.1  # for the answers
         if not self._halted:
             self._halted = True
             host.tell(sp.HaltRun("stop"))
@@ -404,6 +408,7 @@ class Simulation:
                 raise SimulationFailure(f"{reached} instead of {limits}: further than asked for")
             if reached != limits and not early:
                 raise SimulationFailure(f"{reached} instead of {limits}, and nobody wanted it to end")
+        self._requests.check_end(outcome.wish)
         self.verdict.note_run(steps, tuple(reached), outcome.wish, self._halted)
         if outcome.wish is Need.STOP:
             self.ending = "stopped"

@@ -411,7 +411,11 @@ def test_a_reference_to_text():
     a, b = reader("a"), cell("b", x=LavaPyType(str, str))
     b.x.init = "text"
     a.r.connect_var(b.x)
-    assert [f.where for f in found(a, "L403")] == ["a.r -> b.x"]
+    (finding,) = found(a, "L403")
+    assert (finding.severity, finding.where) == ("error", "a.r -> b.x")
+    assert "Var 'b.x' holds text" in finding.message
+    with pytest.raises(CompileError, match=r"L403 a\.r -> b\.x: Var 'b\.x' holds text"):
+        compiler.compile(a, Loihi2SimCfg())
 
 
 def test_writes_that_are_cut():

@@ -19,7 +19,14 @@ from lahar.processes import (
     STDPLoihi,
     Var,
 )
-from lahar.processes.errors import ArgumentTypeError, StateError, ValidationError, VarNotSharableError
+from lahar.processes.errors import (
+    ArgumentTypeError,
+    CompileError,
+    DtypeError,
+    StateError,
+    ValidationError,
+    VarNotSharableError,
+)
 from lahar.processes.model import (
     AbstractSubProcessModel,
     LavaPyType,
@@ -70,6 +77,21 @@ class PyCounterModel(PyLoihiProcessModel):
 
     def run_post_mgmt(self):
         self.n += 100
+
+
+class Wrapped(AbstractProcess):
+    """A hierarchical process with a Var that stands for text."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.words = Var((4,), 0)
+
+
+@implements(proc=Wrapped, protocol=LoihiProtocol)
+class WrappedModel(AbstractSubProcessModel):
+    def __init__(self, proc):
+        self.inner = Counter(name="inner")
+        proc.words.alias(self.inner.text)
 
 
 class Shell(AbstractProcess):
@@ -405,12 +427,42 @@ def test_after_stop_more_can_be_probed_and_run_anew():
     assert monitor.get_data()["counter"]["o"][:, 0].tolist() == [1, 112]
 
 
-def test_a_var_that_is_no_number_is_refused():
-    counter = Counter(name="counter")
-    monitor = probing(counter.text, 2)
-    with pytest.raises(Exception, match=r"'counter\.text'.*numeric"):
-        counter.run(RunSteps(2), inline())
-    assert monitor.runtime.is_closed
+def test_a_var_that_holds_text_is_refused():
+    counter, monitor = Counter(name="counter"), Monitor(name="watch")
+    with pytest.raises(DtypeError, match=r"Monitor 'watch' cannot probe 'counter\.text', which holds text"):
+        monitor.probe(counter.text, 3)
+    monitor.probe(counter.number, 3)  # it is as if the other had not been tried
+    with counter:
+        counter.run(RunSteps(3), Loihi2SimCfg(launcher="inline"))
+    assert monitor.get_data()["counter"].keys() == {"number"}
+
+
+def plastic():
+    rule = STDPLoihi(learning_rate=1, A_plus=1, A_minus=-1, tau_plus=2, tau_minus=2)
+    return LearningDense(weights=np.eye(2), learning_rule=rule, name="plastic")
+
+
+def test_a_learning_rule_is_refused():
+    with pytest.raises(DtypeError, match=r"'plastic\.dw', which holds text"):
+        Monitor().probe(plastic().dw, 3)
+
+
+def test_a_learning_rule_that_is_not_set_is_refused_when_compiling():
+    synapses, monitor = plastic(), Monitor(name="watch")
+    monitor.probe(synapses.dd, 3)
+    with pytest.raises(
+        CompileError, match=r"L403 watch\.source -> plastic\.dd: Var 'plastic\.dd' holds text"
+    ):
+        synapses.compile(Loihi2SimCfg())
+
+
+def test_text_that_a_hierarchical_process_stands_for_is_refused_when_compiling():
+    outer, monitor = Wrapped(name="outer"), Monitor(name="watch")
+    monitor.probe(outer.words, 3)
+    with pytest.raises(
+        CompileError, match=r"L403 watch\.source -> inner\.text: Var 'inner\.text' holds text"
+    ):
+        outer.compile(Loihi2SimCfg())
 
 
 # --- plotting -----------------------------------------------------------------------------

@@ -13,6 +13,8 @@ import pytest
 # workers import the models of these tests by name; fork servers inherit this path
 sys.path.append(str(Path(__file__).parent))
 
+import runtime_models as rm
+
 from lahar.runtime import WorkerPool
 
 _LONGEST = 60  # seconds for one test; far above what any of them needs
@@ -40,6 +42,14 @@ def pool():
     """Fork servers kept warm for the tests of one module."""
     with WorkerPool() as workers:
         yield workers
+
+
+@pytest.fixture
+def network():
+    """A ramp and a total, stopped at the end whatever happens."""
+    ramp, total = rm.pair()
+    yield ramp, total
+    ramp.stop()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -185,10 +186,44 @@ def test_a_process_that_never_polls_does_not_starve_its_neighbours_and_is_ended_
     clock.run(RunContinuous(), run_cfg=config(way, clock, polling, monitor))
     until(lambda: clock.runtime._network.step > 100)
     clock.stop()
-    assert "stop() ends the worker of stubborn, which does not react" in caplog.text
+    assert "stop() waits no longer for stubborn, which does not react" in caplog.text
     assert clock.t.get() > 100
     with pytest.raises(StateError, match=r"'stubborn\.turns' is not available"):
         polling.turns.get()
+
+
+def hop_behind_polling(way):
+    """Return a process in the middle of its first time step, for which a message never comes."""
+    polling, hop = rm.Polling(name="polling"), rm.Hop(name="hop")
+    polling.out.connect(hop.into)
+    hop.run(RunContinuous(), run_cfg=config(way, polling, hop))
+    until(lambda: hop.runtime._network.step == 1)
+    return hop
+
+
+@every_way
+def test_stop_ends_a_time_step_that_waits_for_a_process_that_only_polls(way, monkeypatch, caplog):
+    monkeypatch.setattr(runtime_module, "_GRACE", 0.3)
+    hop = hop_behind_polling(way)
+    stopping = threading.Thread(target=hop.stop)
+    stopping.start()
+    stopping.join(10)
+    assert not stopping.is_alive()
+    assert "stop() waits no longer for polling, which does not react" in caplog.text
+    assert hop.t.get() == 1
+
+
+@every_way
+def test_a_pause_says_for_whom_it_waits(way, monkeypatch, caplog):
+    monkeypatch.setattr(runtime_module, "_HINT", 0.1)
+    monkeypatch.setattr(runtime_module, "_GRACE", 0.3)
+    hop = hop_behind_polling(way)
+    pausing = threading.Thread(target=hop.pause)
+    pausing.start()
+    until(lambda: "waiting for polling" in caplog.text)
+    hop.stop()
+    pausing.join(10)
+    assert not pausing.is_alive()
 
 
 @every_way
@@ -278,6 +313,38 @@ def test_a_request_of_a_sync_domain_pauses_asynchronous_processes(way):
         assert polling.told.get().tolist() == [1, 0]
 
 
+@every_way
+def test_a_run_of_no_steps_leaves_suspended_processes_where_they_are(way):
+    """Nobody sends to the one that waits, but it is not asked to go on either: no deadlock."""
+    polling, taker = rm.Polling(name="polling"), rm.Taker(name="taker", count=1)
+    polling.out.connect(taker.into)
+    with polling:
+        polling.run(RunContinuous(), run_cfg=config(way, polling, taker))
+        polling.pause()
+        turns = polling.turns.get()
+        polling.run(RunSteps(0))
+        assert polling.turns.get() == turns
+        assert taker.n.get() == 0
+
+
+@every_way
+def test_a_stop_that_an_asynchronous_process_asks_for_is_served_after_a_pause(way):
+    """Whichever is asked for first, the network is stopped after two runs at most."""
+    asking, clock, taker = (
+        rm.Failing(name="asking", ask="stop"),
+        rm.Clock(name="clock", ask="pause", at=1),
+        rm.Taker(name="taker", count=0),
+    )
+    asking.out.connect(taker.into)
+    clock.out.connect(taker.other)
+    with clock:
+        for _ in range(2):
+            if clock.runtime is None or not clock.runtime.is_closed:
+                clock.run(RunSteps(50), run_cfg=config(way, asking, clock, taker))
+        assert clock.runtime.closed_because == "was stopped by a model"
+        assert asking.runs.get() == 1
+
+
 # --- deadlocks ----------------------------------------------------------------------------------------
 
 
@@ -291,7 +358,7 @@ def test_asynchronous_processes_that_wait_for_each_other_are_a_deadlock(way):
     text = str(caught.value)
     assert "a.into waits in recv() for b.out" in text
     assert "b.into waits in recv() for a.out" in text
-    assert "runtime_models.py:" in text
+    assert "asynchronous.py:" in text
     assert "has no delay" in text
 
 

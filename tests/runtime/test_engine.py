@@ -190,7 +190,7 @@ def test_two_processes_that_receive_first_are_a_deadlock(setup):
     assert "time step 1, phase SPK" in text
     assert "a.into waits in recv() for b.out" in text
     assert "b.into waits in recv() for a.out" in text
-    assert "runtime_models.py" in text
+    assert "traffic.py" in text
     # it is the end of the network, and an orderly one
     assert a.runtime.is_closed
     assert b.got.get() == 0

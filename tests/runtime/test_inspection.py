@@ -39,7 +39,7 @@ def test_the_host_shows_its_networks_and_asks_its_workers(script, options):
         host.process.stderr, "a (Plain) waits in recv() for b.out", "b (Plain) is running", "compute_for_ever"
     )
     assert "network of 2 processes, running, time step 3:" in text
-    assert "runtime_models.py" in text
+    assert "actions.py" in text
     host.kill(signal.SIGUSR1)  # again: nothing has changed
     read_until(host.process.stderr, "b (Plain) is running")
     assert host.process.poll() is None

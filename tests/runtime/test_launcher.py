@@ -236,6 +236,17 @@ def test_a_network_may_outlive_its_pool():
 
 
 @pytest.mark.usefixtures("no_pool")
+def test_a_fork_server_that_comes_back_too_late_is_closed(monkeypatch):
+    """Another thread has found the pool active before it was left."""
+    with WorkerPool() as pool:
+        launcher = WorkerPool.take()
+    monkeypatch.setattr(WorkerPool, "_active", pool)
+    WorkerPool.give_back(launcher, healthy=True)
+    assert not launcher.alive
+    assert not os.path.exists(launcher.directory)
+
+
+@pytest.mark.usefixtures("no_pool")
 def test_a_fork_server_that_died_in_the_pool_is_not_used():
     with WorkerPool() as pool:
         dead = run_once()[0]

@@ -144,5 +144,5 @@ def test_models_that_raise_in_one_phase_are_all_reported(setup, kind, short_dir)
         assert isinstance(each.__cause__, ZeroDivisionError)
         assert f"{each.process} fails on purpose" in str(each)
         assert f"{each.process} fails on purpose" in str(error)
-        assert "runtime_models.py" in each.remote_traceback
+        assert "actions.py" in each.remote_traceback
         assert shown(error).count(f"Traceback in process '{each.process}'") == 1

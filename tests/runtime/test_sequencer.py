@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lahar.processes.model import Phase
-from lahar.runtime.sequencer import Need, Sequencer
+from lahar.runtime.sequencer import Need, Sequencer, Wishes
 
 SPK, PRE, LRN, POST = Phase.SPK, Phase.PRE_MGMT, Phase.LRN, Phase.POST_MGMT
 
@@ -31,7 +31,7 @@ def test_steps_without_needs_are_spiking_phases_only():
     phases, sequencer = run(3, {})
     assert phases == [(SPK, 1), (SPK, 2), (SPK, 3)]
     assert sequencer.step == 3
-    assert sequencer.wish is Need.NOTHING
+    assert sequencer.take_wishes() is Need.NOTHING
 
 
 def test_no_steps_no_phases():
@@ -63,19 +63,27 @@ def test_pause_waits_until_the_phases_of_others_are_done():
     asks = {(SPK, 2): Need.PAUSE | Need.LRN, (LRN, 2): Need.POST}
     phases, sequencer = run(9, asks)
     assert phases == [(SPK, 1), (SPK, 2), (LRN, 2), (POST, 2)]
-    assert sequencer.take_wish() is Need.PAUSE
-    assert sequencer.take_wish() is Need.NOTHING
+    assert sequencer.take_wishes() is Need.PAUSE
+    assert sequencer.take_wishes() is Need.NOTHING
 
 
-def test_pause_is_served_before_stop_which_then_ends_the_next_run_at_once():
+def test_pause_and_stop_end_the_run_until_they_are_taken():
     phases, sequencer = run(9, {(SPK, 3): Need.PAUSE | Need.STOP})
     assert phases[-1] == (SPK, 3)
-    assert sequencer.take_wish() is Need.PAUSE
-    sequencer.limit = 9
     assert sequencer.next() is None
-    assert sequencer.step == 3
-    assert sequencer.take_wish() is Need.STOP
+    assert sequencer.take_wishes() == Need.PAUSE | Need.STOP
     assert continue_run(sequencer, {})[0] == (SPK, 4)
+
+
+@pytest.mark.parametrize(
+    "asked", [[Need.PAUSE, Need.STOP], [Need.STOP, Need.PAUSE], [Need.PAUSE | Need.STOP, Need.STOP]]
+)
+def test_pause_is_served_before_stop(asked):
+    wishes = Wishes()
+    for wish in asked:
+        wishes.add(wish)
+    assert wishes.next is Need.PAUSE
+    assert [wishes.serve() for _ in range(3)] == [Need.PAUSE, Need.STOP, Need.NOTHING]
 
 
 def test_a_lower_limit_ends_the_run_after_the_phases_of_the_step():
@@ -128,18 +136,21 @@ def test_runs_follow_the_rules_of_the_specification(data, lengths):
         answers.append(int(data.draw(NEEDS[phase])))
         return answers[-1]
 
-    sequencer = Sequencer()
+    sequencer, wishes = Sequencer(), Wishes()
     flags, step = 0, 0
     for length in lengths:
         answers.clear()
         expected, flags, step = expected_run(step, length, flags, ask)
         recorded = iter(answers)
-        sequencer.limit = sequencer.step + length
         got = []
-        while (phase := sequencer.next()) is not None:
-            got.append((phase, sequencer.step))
-            sequencer.add(next(recorded))
-        wish = sequencer.take_wish()
+        wish = wishes.serve()  # open when the run begins
+        if not wish:
+            sequencer.limit = sequencer.step + length
+            while (phase := sequencer.next()) is not None:
+                got.append((phase, sequencer.step))
+                sequencer.add(next(recorded))
+            wishes.add(sequencer.take_wishes())
+            wish = wishes.serve()
         got.append({Need.PAUSE: "pause", Need.STOP: "stop", Need.NOTHING: "done"}[wish])
         assert got == expected
         assert sequencer.step == step

@@ -252,6 +252,21 @@ def test_pause_goes_before_stop(first):
     assert to_all(protocol, reached(2)) == [sp.Ended((2,), Need.PAUSE)]
 
 
+@pytest.mark.parametrize("steps", [None, 5, 0])
+@pytest.mark.parametrize(
+    "wishes", [(Need.PAUSE, Need.STOP), (Need.STOP, Need.PAUSE), (Need.PAUSE | Need.STOP,)]
+)
+def test_a_stop_that_a_pause_went_before_ends_the_next_run_at_once(wishes, steps):
+    protocol = in_state(State.RUNNING)
+    for k, wish in enumerate(wishes):
+        protocol.receive(k, m.Wish(2, int(wish)))
+    to_all(protocol, holding(2))
+    assert to_all(protocol, reached(2)) == [sp.Ended((2,), Need.PAUSE)]
+    assert protocol.tell(sp.Run(steps)) == [sp.Ended((2,), Need.STOP)]
+    assert protocol.state is State.IDLE
+    assert protocol.tell(sp.Run(0)) == [sp.Ended((2,), Need.NOTHING)]
+
+
 def test_a_run_of_no_steps_ends_at_once():
     protocol = in_state(State.IDLE)
     assert protocol.tell(sp.Run(0)) == [sp.Ended((0,), Need.NOTHING)]
@@ -419,6 +434,39 @@ def test_a_network_in_which_anything_can_happen_goes_on(other):
     assert protocol.receive(1, other) == []
     assert protocol.state is State.RUNNING
     assert protocol.receive(0, m.Waiting()) == [sp.ToAll(m.Ask(2))]
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_the_host_may_have_the_service_ask(state):
+    protocol = in_state(state)
+    assert protocol.tell(sp.Look()) == ([sp.ToAll(m.Ask(1))] if state is State.RUNNING else [])
+    assert protocol.state is state
+
+
+@pytest.mark.parametrize(
+    ("halted", "blocked", "waits", "ended", "expected"),
+    [
+        (True, 0, [WAIT], [], [sp.FreeAwaited(("b",))]),
+        (False, 0, [WAIT], [], []),  # it may take as long as it likes
+        (True, 0, [WAIT], ["b"], []),
+        (True, 0, [["b.into", "recv", "c.out", "ASYNC", 0, "model.py:3", 1.5, 0]], [], []),
+        (True, 0, [["a.into", "recv", "a.out", "SPK", 7, "model.py:3", 1.5, 0]], [], []),
+        (True, 0, [["a.into", "recv", "the host", "SPK", 7, "model.py:3", 1.5, 0]], [], []),
+    ],
+)
+def test_asynchronous_processes_that_keep_a_halted_run_from_ending_are_named(
+    halted, blocked, waits, ended, expected
+):
+    protocol = ServiceProtocol(2, 1, {"a": 0})
+    for message in (m.Hello(1, "a"), m.Built()):
+        to_all(protocol, message)
+    protocol.tell(sp.Run(None))
+    if halted:
+        protocol.tell(sp.HaltRun())
+        to_all(protocol, holding(4))
+    protocol.tell(sp.Look())
+    protocol.receive(0, condition(1, waits=waits))
+    assert protocol.receive(1, condition(1, blocked=blocked, ended=ended)) == expected
 
 
 def test_workers_that_have_nothing_to_do_are_no_deadlock():

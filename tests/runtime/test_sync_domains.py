@@ -123,6 +123,36 @@ def test_a_request_for_stop_of_one_domain_stops_all(way):
 
 
 @every_way
+@syncs
+@pytest.mark.parametrize(("pausing", "stopping"), [("a0", "b1"), ("b0", "a1")])
+def test_a_stop_is_not_forgotten_when_another_domain_asks_for_a_pause(way, sync, pausing, stopping):
+    """It is served in the run that follows, whether it was asked for before or after the pause."""
+    members = network(**{pausing: {("SPK", 3): rm.ask_pause}, stopping: {("SPK", 3): rm.ask_stop}})
+    with members[0]:
+        for _ in range(2):
+            if members[0].runtime is None or not members[0].runtime.is_closed:
+                members[0].run(RunSteps(50), config(way, members, sync))
+        assert members[0].runtime.closed_because == "was stopped by a model"
+        a0, a1, b0, b1 = steps(members)
+        assert a0 == a1
+        assert b0 == b1
+        assert (b0 if stopping == "b1" else a0) == 3
+
+
+@pytest.mark.parametrize("way", ["inline", "1"])
+def test_pause_and_stop_in_the_same_step_of_two_domains(way):
+    """Pause is served; the next run executes no step and stops, as where both domains are one."""
+    members = network(a0={("SPK", 3): rm.ask_stop}, b0={("SPK", 3): rm.ask_pause})
+    with members[0]:
+        members[0].run(RunSteps(50), config(way, members))
+        assert not members[0].runtime.is_closed
+        assert steps(members) == [3, 3, 3, 3]
+        members[0].run(RunSteps(50))
+        assert members[0].runtime.closed_because == "was stopped by a model"
+        assert steps(members) == [3, 3, 3, 3]
+
+
+@every_way
 def test_a_failure_of_one_domain_ends_all(way):
     from lahar.processes.errors import ModelError
 

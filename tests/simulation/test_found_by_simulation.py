@@ -19,7 +19,7 @@ from lahar.runtime.inline import InlineNetwork
 from lahar.runtime.scheduler import Scheduler, Strand, Wait
 from lahar.runtime.testing import Simulation
 from lahar.runtime.testing.networks import COUNT, sample
-from lahar.runtime.testing.processes import Echo, EchoModel, Relay
+from lahar.runtime.testing.processes import Echo, EchoModel, FreeRelay, FreeSource, Relay
 
 
 def numbers(kind, partitions):
@@ -182,6 +182,29 @@ def test_a_run_can_be_given_up_before_its_first_phase(number):
         assert service.quiet == {0, 1}
         for worker in host.workers:
             worker.forget()
+
+
+# --- a process that polls in vain -----------------------------------------------------------------------
+
+
+def test_a_time_step_that_waits_for_a_process_that_polls_in_vain_can_be_given_up():
+    """Nobody knew whom the step was waiting for: neither a worker that was silent nor a deadlock."""
+    source, relay = FreeSource(name="source", looks=1, most=3), FreeRelay(name="relay", polls=True)
+    echo, log = Relay(name="echo"), FreeRelay(name="log")
+    source.out.connect(relay.into)
+    relay.out.connect(echo.into)
+    echo.out.connect(log.into)
+    network = InlineNetwork(compiler.compile(source, Loihi2SimCfg(launcher="inline")))
+    network.open()
+    network.start(9, blocking=False)
+    while network.step < 4:
+        network.join(0.001)
+    network.halt("stop")
+    while network.ignoring() != ["relay"]:
+        assert network.join(0.001) is None
+    network.abandon()
+    assert network.join(10).step == 4
+    network.close()
 
 
 # --- whole simulations of the networks in which most was found -----------------------------------------

@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from lahar.runtime.sequencer import Wishes
 from lahar.runtime.testing import Simulation, SimulationFailure, networks, simulate
 from lahar.runtime.testing.__main__ import main
 
@@ -57,6 +58,31 @@ def is_tight(number):
     plan = networks.sample(number).plan
     count = plan.processes[0].proc_params["count"]
     return (plan.partitions, plan.sync) == (2, "elastic") and count == plan.channels[0].capacity >= 3
+
+
+def test_a_stop_that_is_forgotten_is_noticed(monkeypatch):
+    """Two sync domains ask for pause and stop in one run, and only the pause is served."""
+    serve = Wishes.serve
+
+    def serve_one(wishes):
+        served = serve(wishes)
+        serve(wishes)
+        return served
+
+    asking = [k for k in range(networks.COUNT) if networks.sample(k).kind == "domains" and asks_for_both(k)]
+    monkeypatch.setattr(Wishes, "serve", serve_one)
+    found = []
+    for seed in range(100):
+        try:
+            Simulation(seed, number=asking[seed % len(asking)], fault="none").run()
+        except SimulationFailure as failure:
+            found.append(str(failure))
+    assert any("models asked for ['stop']" in text for text in found)
+
+
+def asks_for_both(number):
+    scripts = [p.proc_params["script"].values() for p in networks.sample(number).plan.processes]
+    return {"pause", "stop"} <= {action for script in scripts for action in script}
 
 
 def test_simulations_have_all_kinds_of_networks_and_ends():
