@@ -179,6 +179,10 @@ class FileFormatError(LaharError, ValueError, AssertionError):
     """A file is not of the kind that was expected."""
 
 
+class DownloadError(LaharError, ConnectionError):
+    """A data set could not be downloaded."""
+
+
 class MissingExtraError(LaharError, ImportError):
     """Something needs a package that `pip install lahar` leaves out.
 

@@ -15,6 +15,7 @@ BUILT_IN = {
     "ConcatIndexError": (IndexError,),
     "ConcatShapeError": (ValueError,),
     "DeadlockError": (RuntimeError,),
+    "DownloadError": (ConnectionError,),
     "DtypeError": (TypeError, ValueError),
     "DuplicateConnectionError": (ValueError,),
     "FileFormatError": (ValueError, AssertionError),
