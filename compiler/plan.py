@@ -154,6 +154,8 @@ class Plan:
         Sync domain of each Process.
     pipes : list of PipeSpec
         Between ports and the host.
+    profile : str
+        Key of the profiler that the network is measured for; empty: nothing is measured.
     """
 
     processes: list[ProcessSpec]
@@ -171,6 +173,7 @@ class Plan:
     launcher: str = "local"
     progress: bool | str = "auto"
     notes: list[str] = field(default_factory=list)
+    profile: str = ""
 
     def paced_domains(self) -> set[int]:
         """Return the domains in which a model waits for the host between time steps."""
