@@ -1,5 +1,6 @@
 """The profiler: what is counted and timed, that it changes no result, and that it costs nothing unless used."""
 
+import doctest
 import gc
 
 import numpy as np
@@ -13,6 +14,7 @@ from lahar import compiler
 from lahar.processes import LIF, Dense, LearningDense, Monitor, SourceRingBuffer, STDPLoihi
 from lahar.processes.errors import ArgumentTypeError, ModelError, StateError
 from lahar.runtime import Loihi2SimCfg, Profiler, RunConfig, RunSteps, Runtime
+from lahar.runtime import profiler as profiler_module
 from lahar.runtime.engine import Engine
 from lahar.runtime.profiler import CPUProfiler
 from lahar.runtime.scheduler import Scheduler
@@ -235,3 +237,9 @@ def test_kinds_of_profilers(monkeypatch):
     for wrong in (None, Loihi2SimCfg):
         with pytest.raises(ArgumentTypeError, match=r"Profiler\.init takes a run configuration"):
             Profiler.init(wrong)
+
+
+def test_the_example_does_what_it_says():
+    result = doctest.testmod(profiler_module)
+    assert result.attempted > 3
+    assert result.failed == 0
