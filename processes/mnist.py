@@ -6,7 +6,7 @@ import hashlib
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ import numpy as np
 from .download import download
 from .errors import ArgumentTypeError, FileFormatError, LaharWarning
 from .image_dataset import ImageDataset, Part
+from .replace_file import replace_file
 
 _NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 _IMAGES, _LABELS = 3, 1  # axes
@@ -154,10 +155,10 @@ class MnistDataset(ImageDataset):
         if path.suffix == ".npy":
             objects = np.empty((2, 2), object)
             objects[0, :], objects[1, :] = train, test
-            _replace(path, lambda file: np.save(file, objects, allow_pickle=True))
+            replace_file(path, lambda file: np.save(file, objects, allow_pickle=True))
         else:
             arrays = dict(zip(_NAMES, (*train, *test), strict=True))
-            _replace(path, lambda file: np.savez_compressed(file, sha256=_digest(arrays), **arrays))
+            replace_file(path, lambda file: np.savez_compressed(file, sha256=_digest(arrays), **arrays))
 
 
 def cached_path() -> Path:
@@ -287,18 +288,3 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         sha.update(f"{name} {array.shape} {array.dtype.str}".encode())
         sha.update(np.ascontiguousarray(array).data)
     return np.frombuffer(sha.digest(), np.uint8)
-
-
-def _replace(path: Path, write: Callable[[Any], None]) -> None:
-    """Write a file beside `path` and put it in its place, so that nobody ever reads half of it."""
-    from tempfile import NamedTemporaryFile
-
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        try:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import uuid
 import weakref
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lahar.compiler import Plan, RunConfig
+from lahar.compiler.text import as_text
 from lahar.processes.errors import ArgumentTypeError, StateError
 from lahar.processes.model import Phase
 
@@ -53,16 +53,8 @@ class Profile:
     workers: np.ndarray
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        text = io.StringIO()
-        console = Console(file=text, force_jupyter=False, width=110, no_color=True, highlight=False)
-        console.print(self._table_of_calls())
-        if len(self.ports):
-            console.print(self._table_of_ports())
-        for line in self._lines_of_workers():
-            console.print(line)
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+        tables = [self._table_of_calls(), *([self._table_of_ports()] if len(self.ports) else [])]
+        return as_text(*tables, *self._lines_of_workers()).rstrip("\n")
 
     def _table_of_calls(self) -> Any:
         total = self.calls["seconds"].sum() or 1.0

@@ -14,6 +14,7 @@ BUILT_IN = {
     "CompileError": (ValueError, AssertionError),
     "ConcatIndexError": (IndexError,),
     "ConcatShapeError": (ValueError,),
+    "DamagedFileError": (ValueError, pickle.UnpicklingError, errors.FileFormatError),
     "DeadlockError": (RuntimeError,),
     "DownloadError": (ConnectionError,),
     "DtypeError": (TypeError, ValueError),

@@ -147,7 +147,8 @@ def test_sparse_messages_count_what_they_list(packed):
     assert size == 4 * (2 + (4 if packed else 8))  # four elements of int16, and where they go
 
 
-def test_the_table_names_processes_phases_and_ports():
+def test_the_table_names_processes_phases_and_ports(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as kernels of notebooks do
     lif, _, _ = learning_network()
     cfg = Loihi2SimCfg(select_tag="fixed_pt", launcher="inline")
     profiler = Profiler.init(cfg)
@@ -162,6 +163,7 @@ def test_the_table_names_processes_phases_and_ports():
     shares = [float(line.split("│")[7]) for line in text.splitlines() if "(" in line and "│" in line]
     assert sum(shares) == pytest.approx(100, abs=1)
     assert max(len(line) for line in text.splitlines()) <= 110
+    assert "\x1b" not in text
 
 
 def test_a_network_that_sends_nothing_has_a_table():
