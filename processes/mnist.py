@@ -104,7 +104,7 @@ class MnistDataset(ImageDataset):
             except FileFormatError as error:
                 if not ours:
                     raise
-                warnings.warn(f"{error} It is downloaded again.", LaharWarning, stacklevel=4)
+                warnings.warn(f"{error} It is downloaded again.", LaharWarning, stacklevel=3)
         cls._fetch(path)
         return read_file(path)
 
@@ -239,7 +239,7 @@ def read_file(path: Path) -> tuple[Part, Part]:
     """
     try:
         return _read_objects(path) if path.suffix == ".npy" else _read_archive(path)
-    except FileFormatError:
+    except (FileFormatError, OSError):  # a file that may not be read is not damaged
         raise
     except Exception as error:  # zip, zlib, numpy and pickle all have their own
         raise FileFormatError(f"'{path}' is damaged or no file of MnistDataset: {error}.") from error

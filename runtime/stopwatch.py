@@ -138,10 +138,10 @@ def _timed(method: Callable[[], None], row: list[int]) -> Callable[[], None]:
 def _counted(send: Callable[..., None], port: Any, width: int, row: list[int]) -> Callable[..., None]:
     connections, itemsize = len(port.csp_ports), port.dtype.itemsize
 
-    def send_and_count(data: Any, *where: Any) -> None:
-        send(data, *where)
+    def send_and_count(data: Any, *where: Any, **named: Any) -> None:
+        send(data, *where, **named)
         row[_MESSAGES] += connections
-        row[_BYTES] += connections * np.size(data) * (itemsize + width * len(where))
+        row[_BYTES] += connections * np.size(data) * (itemsize + width * (len(where) + len(named)))
         row[_EVENTS] += int(np.count_nonzero(data))
 
     return send_and_count

@@ -147,8 +147,9 @@ def test_a_damaged_cache_is_replaced(cache):
         content = bytearray(cache.read_bytes())
         content[len(content) // 2] ^= 0xFF
         cache.write_bytes(content)
-        with pytest.warns(LaharWarning, match=r"mnist\.npz' .* It is downloaded again"):
+        with pytest.warns(LaharWarning, match=r"mnist\.npz' .* It is downloaded again") as said:
             check(dataset())
+        assert said[0].filename == __file__
         check(dataset())
         assert len(server.asked) == 8
 
@@ -287,3 +288,15 @@ def test_every_file_has_a_checksum():
     assert list(MnistDataset.checksums) == list(NAMES)
     assert all(len(bytes.fromhex(checksum)) == 32 for checksum in MnistDataset.checksums.values())
     assert all(address.startswith("https://") for address in MnistDataset.mirrors)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(monkeypatch, tmp_path):
+    path = tmp_path / "mnist.npz"
+    path.touch()
+
+    def refuse(*args, **kwargs):
+        raise PermissionError("not for you")
+
+    monkeypatch.setattr(np, "load", refuse)
+    with pytest.raises(PermissionError, match="not for you"):
+        MnistDataset(path)

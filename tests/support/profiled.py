@@ -38,7 +38,7 @@ class PySlowModel(PyLoihiProcessModel):
 
     def run_spk(self):
         time.sleep(WORK)
-        self.out.send(np.array([self.time_step]))
+        self.out.send(data=np.array([self.time_step]))
 
     def run_lrn(self):
         self.learnt += 1
