@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import multiprocessing
 import os
 import statistics
+import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,13 @@ TAGS = ("floating_pt", "fixed_pt")
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes: checks that everything runs")
-    quick = parser.parse_args(arguments).quick
+    parser.add_argument("--resident", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.resident:
+        name, tag, size = options.resident
+        print(*_resident(name, tag, int(size)))
+        return
+    quick = options.quick
     warnings.simplefilter("ignore", LaharWarning)
     before = kernels.Kernel.always
     kernels.Kernel.always = True  # measure compiled loops from the first step on
@@ -54,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         learning(names, *((40, 3) if quick else (1000, 48)))
         sums(names, *((60, 200, 3) if quick else (2000, 20_000, 15)))
         lif(names, (1, 100) if quick else (1, 100, 10_000, 1_000_000))
-        memory(50 if quick else 3000)
+        memory(300 if quick else 3000)
     finally:
         kernels.Kernel.always = before
         kernels.choose_by_environment()
@@ -415,8 +420,9 @@ def memory(size: int) -> None:
     print("  connection     numerics          at rest   peak while building")
     for name in ("Dense", "Sparse", "LearningDense", "LearningSparse"):
         for tag in TAGS:
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                rest, peak = pool.submit(_resident, name, tag, size).result()
+            command = [sys.executable, __file__, "--resident", name, tag, str(size)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            rest, peak = map(float, done.stdout.split())
             print(f"  {name:14s} {tag:12s} {rest:12.1f} {peak:21.1f}")
 
 

@@ -127,6 +127,7 @@ def compile(  # noqa: A001 - the public name is lahar.compiler.compile
         launcher=run_cfg.launcher,
         progress=run_cfg.progress,
         notes=notes,
+        profile=run_cfg.profile,
     )
     for leaf, model in network.leaves:
         leaf._model_class = model

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .safety import paces
+from .text import as_text
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,8 @@ class Plan:
         Sync domain of each Process.
     pipes : list of PipeSpec
         Between ports and the host.
+    profile : str
+        Key of the profiler that the network is measured for; empty: nothing is measured.
     """
 
     processes: list[ProcessSpec]
@@ -171,6 +173,7 @@ class Plan:
     launcher: str = "local"
     progress: bool | str = "auto"
     notes: list[str] = field(default_factory=list)
+    profile: str = ""
 
     def paced_domains(self) -> set[int]:
         """Return the domains in which a model waits for the host between time steps."""
@@ -187,7 +190,6 @@ class Plan:
 
     def describe(self) -> str:
         """Return a table: partition, processes, estimated load, channels in and out, and the sync mode."""
-        from rich.console import Console
         from rich.table import Table
 
         table = Table(
@@ -215,14 +217,8 @@ class Plan:
                 str(len(out)),
                 str(sum(channel_bytes(c) for c in out)),
             )
-        text = io.StringIO()
-        console = Console(file=text, force_jupyter=False, width=110, no_color=True, highlight=False)
-        console.print(table)
-        for reason in self.sync_reasons:
-            console.print(f"not elastic: {reason}")
-        for note in self.notes:
-            console.print(f"note: {note}")
-        return text.getvalue()
+        reasons = [f"not elastic: {reason}" for reason in self.sync_reasons]
+        return as_text(table, *reasons, *(f"note: {note}" for note in self.notes))
 
     def draw(self, ax: Any) -> Any:
         """Draw the process graph on matplotlib axes, coloured by partition; return the axes."""

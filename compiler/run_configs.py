@@ -44,6 +44,12 @@ class RunConfig:
     progress : bool or "auto"
         Progress bar; "auto" shows one on a terminal for runs that take longer than a second.
 
+    Attributes
+    ----------
+    profile : str
+        Key of the profiler of the networks that are compiled with this configuration; empty: none. Set by
+        ``lahar.runtime.Profiler.init``.
+
     Notes
     -----
     The environment variables ``LAHAR_PARTITIONS``, ``LAHAR_SYNC`` and ``LAHAR_LAUNCHER`` take the place of
@@ -54,6 +60,8 @@ class RunConfig:
     ValidationError, ArgumentTypeError
         An argument or one of the environment variables has an impossible value.
     """
+
+    profile: str = ""
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from .delay_dense import DelayDense
 from .delay_sparse import DelaySparse
 from .delta_encoder import Compression, DeltaEncoder
 from .dense import Dense
+from .digits import DigitsDataset
 from .extractor import Extractor, VarWire
 from .graded import GradedReluVec, GradedVec, NormVecDelay
 from .id_broadcast import IdBroadcast
@@ -28,6 +29,7 @@ from .lif import LIF
 from .lif_refractory import LIFRefractory
 from .lif_reset import LIFReset
 from .lif_ternary import TernaryLIF
+from .mnist import MnistDataset
 from .monitor import Monitor
 from .novelty_detector import NoveltyDetector
 from .nsm import Allocator, Readout
@@ -68,6 +70,7 @@ __all__ = [
     "Delta",
     "DeltaEncoder",
     "Dense",
+    "DigitsDataset",
     "Extractor",
     "GradedReluVec",
     "GradedSpikeCfg",
@@ -87,6 +90,7 @@ __all__ = [
     "Loihi2FLearningRule",
     "Loihi3FLearningRule",
     "LoihiLearningRule",
+    "MnistDataset",
     "Monitor",
     "NormVecDelay",
     "NoveltyDetector",

@@ -6,6 +6,8 @@ written for the built-in keeps working. A message says what is wrong, where, and
 
 from __future__ import annotations
 
+import pickle
+
 
 class LaharError(Exception):
     """Base class of all errors raised by Lahar."""
@@ -177,6 +179,14 @@ class MissingFileError(LaharError, FileNotFoundError):
 
 class FileFormatError(LaharError, ValueError, AssertionError):
     """A file is not of the kind that was expected."""
+
+
+class DamagedFileError(FileFormatError, pickle.UnpicklingError):
+    """A file that should hold a network holds something else, or only a part of it."""
+
+
+class DownloadError(LaharError, ConnectionError):
+    """A data set could not be downloaded."""
 
 
 class MissingExtraError(LaharError, ImportError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection
 from typing import Any
@@ -24,6 +25,8 @@ from .weights import (
 )
 
 OPTIONS = ("weight_exp", "num_weight_bits", "sign_mode")
+_WRAPS = 2.0**31
+_SAFE = 0.99 * _WRAPS  # what single precision may be wrong by is far less
 
 
 def check_options(
@@ -104,6 +107,8 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
             self.proc_params.get("weights"),
         )
         self._warned = False
+        self._has_wrapped = False
+        self._largest_weight = 2**WEIGHT_BITS
 
     def run_spk(self) -> None:
         if self.time_step == 1:
@@ -113,6 +118,8 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
         graded = self.num_message_bits.item() > 0
         dtype = self.sum_dtype(spikes) if graded else np.int64
         total = self.shift(self.weighted_sum(spikes, graded, dtype))
+        if not self._has_wrapped:
+            self._look_for_wrapping(spikes, graded, dtype)
         self.a_buff = total.astype(np.int64, copy=False)
 
     def weighted_sum(self, spikes: np.ndarray, graded: bool, dtype: Any) -> np.ndarray:
@@ -142,6 +149,9 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
 
     def on_var_update(self) -> None:
         super().on_var_update()
+        values = self.weight_values()
+        if values.size:
+            self._largest_weight = max(2**WEIGHT_BITS, int(values.max()), -int(values.min()))
         if self.time_step > 0 and not self._warned:
             self._warn_of_illegal_weights()
 
@@ -173,6 +183,31 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
         elif exponent < 0:
             np.right_shift(total, -exponent, out=total)
         return total
+
+    def _look_for_wrapping(self, spikes: np.ndarray, graded: bool, dtype: Any) -> None:
+        """Warn, once, of a sum that does not fit into 32 bits.
+
+        A bound, which is cheap, rules that out in nearly every step of nearly every network.
+        """
+        # sums of 32 bits wrap before they are shifted right, wider ones are sent after it
+        scale = 2.0 ** (max(self.weight_exp, 0) if dtype is np.int32 else self.weight_exp)
+        if graded:
+            payload = spikes.astype(np.float32)
+            reach = math.sqrt(spikes.size * float(payload.dot(payload)))  # at least the sum of their sizes
+        else:
+            reach = spikes.size
+        if reach * self._largest_weight * scale < _SAFE:
+            return
+        exact = scale * self.weighted_sum(spikes, graded, np.int64)
+        worst = exact[np.abs(exact).argmax()] if exact.size else 0.0
+        if not -_WRAPS <= worst < _WRAPS:
+            self._has_wrapped = True
+            warnings.warn(
+                f"{self.kind} '{self.process_name}': sums do not fit into 32 bits and wrap, the first in time step "
+                f"{self.time_step}, where the largest is about {worst:.4g}. Scale the weights or the inputs down.",
+                LaharWarning,
+                stacklevel=2,
+            )
 
     def _as_hardware_holds(self) -> np.ndarray:
         mode = self.resolve_sign_mode()

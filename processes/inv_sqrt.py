@@ -40,7 +40,7 @@ class InvSqrt(Population):
     shape : tuple of int
         Shape S of the population.
     fp_base : int
-        Binary digits after the point, for the reader: computations always use 12.
+        Binary digits after the point, for the reader: computations always use 12, and warn of another number.
     name : str, optional
     log_config : LogConfig, optional
 
@@ -228,6 +228,16 @@ class InvSqrtModelFP(PyLoihiProcessModel):
     fp_base: np.ndarray = LavaPyType(np.ndarray, np.int32)
 
     _warned = False
+
+    def on_build(self) -> None:
+        super().on_build()
+        if self.fp_base[0] != _FP_BASE:
+            warnings.warn(
+                f"InvSqrt '{self.process_name}': fp_base={self.fp_base[0]} has no effect; in fixed point the "
+                f"result always is 2**{3 * _FP_BASE // 2} / sqrt(a_in).",
+                LaharWarning,
+                stacklevel=2,
+            )
 
     def run_spk(self) -> None:
         a_in = self.a_in.recv()

@@ -32,7 +32,7 @@ class Barrier:
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._neighbours: dict[int, list[Peer]] = {}  # workers with actors of a domain
         self._bystanders: dict[int, list[Peer]] = {}  # all others
         self._marks: dict[tuple[int, int], dict[int, int]] = {}  # needs, by domain and phase, and worker
@@ -63,11 +63,11 @@ class Barrier:
         """Let everything that waits here look again."""
         sleepers, self._sleepers = self._sleepers, []
         for sleeper in sleepers:
-            self._scheduler.wake(sleeper)
+            self.scheduler.wake(sleeper)
 
     def _wait(self, wait: Wait = _BARRIER) -> None:
         self._sleepers.append(getcurrent())
-        self._scheduler.block(wait)
+        self.scheduler.block(wait)
 
     def exchange(self, domain: LoihiDomain, needs: int) -> int:
         """Wait until all workers have finished the phase; return what the actors of all ask for."""

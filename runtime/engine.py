@@ -17,6 +17,7 @@ from .domains import AsyncActor, LoihiDomain
 from .references import couple
 from .scheduler import Scheduler, Strand
 from .sequencer import Need
+from .stopwatch import Measured, TimedScheduler, make_scheduler
 from .values import assign, read, restore, snapshot
 
 
@@ -78,10 +79,13 @@ class Engine:
         self, plan: Plan, part: int, scheduler: Scheduler | None = None, links: Links | None = None
     ) -> None:
         self.plan = plan
-        self.scheduler = scheduler or Scheduler()
+        self.scheduler = scheduler or make_scheduler(plan)
         self.actors = build_actors(plan, part)
         by_number = {actor.number: actor for actor in self.actors}
         self._attach(plan, part, by_number, links)
+        self._part = part
+        if isinstance(self.scheduler, TimedScheduler):
+            self.scheduler.watch(self.actors)
         self.domains: dict[int, LoihiDomain] = {}
         self.free: list[AsyncActor] = []
         for number, domain in enumerate(plan.domains):
@@ -292,6 +296,11 @@ class Engine:
             except (DtypeError, AttributeError):
                 continue
         return values
+
+    def measured(self) -> Measured | None:
+        """Return what has been measured; None if the Plan does not ask for it."""
+        scheduler = self.scheduler
+        return scheduler.measured(self._part, self.step) if isinstance(scheduler, TimedScheduler) else None
 
     # --- failures -----------------------------------------------------------------------------
 

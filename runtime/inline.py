@@ -26,6 +26,7 @@ from .pipes import HostSender, PipeInbox, PipeOutbox, break_pipes, make_host_end
 from .reports import format_error
 from .scheduler import Scheduler, Wait
 from .sequencer import Need, Wishes
+from .stopwatch import Measured, make_scheduler
 
 _ENDLESS = sys.maxsize
 
@@ -66,7 +67,7 @@ class InlineNetwork:
     def open(self) -> Outcome:
         """Build all models."""
         try:
-            scheduler = Scheduler()
+            scheduler = make_scheduler(self._plan)
             self._links = _HostLinks(scheduler, self)
             self._engine = Engine(self._plan, 0, scheduler, self._links)
         except BuildError as error:
@@ -271,6 +272,11 @@ class InlineNetwork:
 
     def statistics(self) -> dict[int, tuple[int, int]]:
         return {}
+
+    def measurements(self) -> list[Measured]:
+        """Return what has been measured, if the Plan asks for it."""
+        measured = self._engine.measured() if self._engine else None
+        return [] if measured is None else [measured]
 
     def describe(self, frame: Any) -> str:
         """Return what every actor is doing; `frame` is where the main thread is."""

@@ -31,6 +31,7 @@ from .plan_pickle import pickle_plan
 from .service import Service
 from .sockets import HOST, SECRET_BYTES, Mailbox, open_socket, seal
 from .status import Status
+from .stopwatch import Measured
 from .values import encode
 
 _HOST_ADDRESS = "inproc://host"
@@ -149,9 +150,14 @@ class LocalNetwork:
         return {
             channel: (number, size)
             for answer in self._ask_all("count")
-            for channel, number, size in answer
+            for channel, number, size in answer.channels
             if channel not in pipes
         }
+
+    def measurements(self) -> list[Measured]:
+        """Return what each worker that still answers has measured."""
+        answers = self._ask_all("count")
+        return [Measured(a.calls, a.ports, a.totals) for a in answers if a.totals]
 
     def _ask_all(self, verb: str, *arguments: Any) -> list[Any]:
         """Ask every worker that can answer; after a failure, when they have had time to give up."""

@@ -88,7 +88,7 @@ class Set(Message):
 
 @dataclass(frozen=True)
 class Count(Message):
-    """Send the numbers of messages sent to other workers."""
+    """Send the numbers of messages sent to other workers, and what has been measured."""
 
     request: int
 
@@ -204,10 +204,16 @@ class Values(Message):
 
 @dataclass(frozen=True)
 class Counted(Message):
-    """Answer to `Count`: [channel id, messages, bytes] for each outgoing channel."""
+    """Answer to `Count`: [channel id, messages, bytes] for each outgoing channel, and the fields of `Measured`.
+
+    The latter are empty unless the Plan asks for them.
+    """
 
     request: int
     channels: list[list[int]]
+    calls: list[list[int]]
+    ports: list[list[int]]
+    totals: list[int]
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,11 @@ from .inspection import watch_host
 from .membership import enlist, members_of, refuse_running, refuse_strangers
 from .outcome import Outcome
 from .pipes import HostReceiver, HostSender
+from .profiler import Profile, tell_profiler, to_profile
 from .progress import progress_bar
 from .run_conditions import AbstractRunCondition, RunContinuous, RunSteps
 from .sequencer import Need
+from .stopwatch import Measured
 
 _log = logging.getLogger("lahar.runtime")
 _GLANCE = 0.25  # seconds between looks at a run that does not end
@@ -80,6 +82,7 @@ class Runtime:
         self._names = {v.id: f"{p.name}.{v.name}" for p in exe.processes for v in p.vars}
         self._unheld: dict[int, str] = {}  # Vars of hierarchical processes that stand for no other
         self._statistics: dict[int, tuple[int, int]] = {}
+        self._measured: list[Measured] = []
         self._workers: dict[int, int] = {}
         self._lock = threading.RLock()
         self._members: list[AbstractProcess] | None = None  # if known before they are looked for
@@ -145,6 +148,8 @@ class Runtime:
             self._recorders = [p for p in members if hasattr(p, "check_capacity")]
             self._unheld = {v.id: v.path for p in members for v in p.vars if v.id not in self._names}
             enlist(members, self)
+            if self.plan.profile:
+                tell_profiler(self)
 
     def start(self, run_condition: AbstractRunCondition) -> None:
         """Run the network.
@@ -287,6 +292,8 @@ class Runtime:
         try:
             if self._is_initialized:
                 self._statistics = network.statistics()
+                if self.plan.profile:
+                    self._measured = network.measurements()
                 self._final = network.snapshot()
         finally:
             for pipe in network.pipes.values():
@@ -403,6 +410,24 @@ class Runtime:
         with self._lock:
             counts = self._statistics if self._closed else self._network.statistics()
         return {self.plan.channel_name(self.plan.channels[k]): v for k, v in sorted(counts.items())}
+
+    def profile(self) -> Profile:
+        """Return what has been measured since the network was started.
+
+        Raises
+        ------
+        StateError
+            Nothing is measured, because the network was not compiled for a profiler, or has not been started.
+        """
+        if not self.plan.profile:
+            raise StateError(
+                "The network is not profiled: call Profiler.init(run_cfg) before it is compiled with run_cfg."
+            )
+        with self._lock:
+            if not (self._is_initialized or self._closed):
+                raise StateError("The runtime has not been initialised: call initialize() first.")
+            measured = self._measured if self._closed else self._network.measurements()
+        return to_profile(self.plan, measured)
 
     def worker_pids(self) -> dict[int, int]:
         """Return the OS process id of each partition's worker."""

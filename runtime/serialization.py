@@ -22,12 +22,14 @@ from lahar.compiler import Plan
 from lahar.compiler.models import find_models
 from lahar.processes.errors import (
     ArgumentTypeError,
+    DamagedFileError,
     FileFormatError,
     MissingFileError,
     UnpicklableError,
 )
 from lahar.processes.ports import AbstractPort
 from lahar.processes.process import AbstractProcess, ProcessServer
+from lahar.processes.replace_file import replace_file
 from lahar.processes.var import Var, new_id
 
 _FORMAT = "lahar network"
@@ -93,11 +95,16 @@ def save(processes: Processes, filename: str, executable: Plan | None = None) ->
     StateError
         The network is running, or a Var cannot be read any more because a worker died.
     UnpicklableError
-        Something a Process holds cannot be saved; the file is left as it was.
+        Something a Process holds cannot be saved.
+
+    Notes
+    -----
+    The file appears when it is complete. One that was there before is kept if saving fails.
     """
     content = SerializationObject(processes, executable)
     path = _with_suffix(_checked(filename))
-    path.write_bytes(_dump(content))
+    pickled = _dump(content)
+    replace_file(path, lambda file: file.write(pickled))
 
 
 def load(filename: str) -> tuple[Processes, Plan | None]:
@@ -133,14 +140,23 @@ def load(filename: str) -> tuple[Processes, Plan | None]:
         There is no such file.
     FileFormatError
         The file was not written by `save`, or by a later version of it.
+    DamagedFileError
+        The file is no pickle, or only a part of one.
     """
     name = _checked(filename)
     path = Path(name) if Path(name).is_file() else _with_suffix(name)
     if not path.is_file():
         raise MissingFileError(f"There is no file '{path}'.")
     with path.open("rb") as file:
-        _check_header(path, pickle.load(file))
-        return _Reader(file).content()
+        try:
+            header = pickle.load(file)
+        except Exception as error:  # of any kind: these bytes may be anything
+            raise DamagedFileError(_foreign(path)) from error
+        _check_header(path, header)
+        try:
+            return _Reader(file).content()
+        except (EOFError, pickle.UnpicklingError) as error:
+            raise DamagedFileError(f"'{path}' is damaged or was cut: {error}.") from error
 
 
 def _checked(filename: Any) -> str:
@@ -247,9 +263,13 @@ def _explain(member: Any, state: dict[str, Any], error: Exception) -> str:
 # --- reading ----------------------------------------------------------------------------------
 
 
+def _foreign(path: Path) -> str:
+    return f"'{path}' was not written by lahar.runtime.serialization.save()."
+
+
 def _check_header(path: Path, header: Any) -> None:
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        raise FileFormatError(f"'{path}' was not written by lahar.runtime.serialization.save().")
+        raise FileFormatError(_foreign(path))
     if header["version"] != _VERSION:
         raise FileFormatError(
             f"'{path}' has format {header['version']}; this version of Lahar reads format {_VERSION}. Load it "

@@ -200,7 +200,7 @@ class Service:
             case m.Refused():
                 answer.set_exception(pickle.loads(message.buffers[0]))
             case m.Counted():
-                answer.set_result(message.channels)
+                answer.set_result(message)
             case _:
                 answer.set_result(None)
 

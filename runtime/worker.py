@@ -30,6 +30,7 @@ from .reports import format_error, pack_error, pack_failures, release_memory
 from .scheduler import Scheduler
 from .sockets import CONTROL, HOST_NUMBER, MARK, REFERENCE, ZmqPlatform, seal, unseal
 from .status import open_status
+from .stopwatch import Measured, make_scheduler
 from .values import decode, encode
 from .worker_output import Forwarder
 
@@ -248,6 +249,7 @@ class Worker:
         try:
             plan = pickle.loads(action.plan[0])
             self._connect(plan, action.peers)
+            self._scheduler = self._barrier.scheduler = make_scheduler(plan, self._clock)
             self._links = WorkerLinks(plan, self._number, self._scheduler, self._peers)
             self._engine = Engine(plan, self._number, self._scheduler, self._links)
             self._prepare(self._engine)
@@ -442,7 +444,9 @@ class Worker:
                 case _:
                     outboxes = self._links.outboxes if self._links is not None else {}
                     counts = [[c, o.sent, o.sent_bytes] for c, o in outboxes.items()]
-                    answer = m.Counted(request, counts)
+                    measured = self._engine.measured() if self._engine else None
+                    measured = measured or Measured([], [], [])
+                    answer = m.Counted(request, counts, measured.calls, measured.ports, measured.totals)
         except Exception as error:
             answer = m.Refused(request, (pack_error(error),))
         self._send(answer)

@@ -42,8 +42,11 @@ def test_kernels(capsys, monkeypatch, numba):
     rows = capsys.readouterr().out.splitlines()
     kinds = 2 if numba else 1
     assert sum(row.startswith(("  Dense 60 ", "  Sparse 200,")) for row in rows) == 6 * kinds
-    assert sum("1%" in row or "100%" in row for row in rows if row.startswith(("  float", "  fixed"))) == 12
+    assert (
+        sum("1%" in row or "100%" in row for row in rows if row.startswith(("  float", "  fixed")))
+        == 12 * kinds
+    )
     assert (
         sum(row.split()[-1].isdigit() for row in rows if row.startswith(("  float", "  fixed"))) == 4 * kinds
     )
-    assert sum(float(row.split()[-1]) >= 4 for row in rows[-8:]) == 8
+    assert sum(float(row.split()[-1]) > 2 for row in rows[-8:]) == 8

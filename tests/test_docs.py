@@ -95,7 +95,7 @@ def test_examples_of_the_guides_run(path, monkeypatch):
 
 
 def test_guides_with_examples():
-    assert [path.stem for path in GUIDES if ">>> " in path.read_text()] == ["models", "running"]
+    assert [path.stem for path in GUIDES if ">>> " in path.read_text()] == ["models", "running", "utilities"]
 
 
 def test_every_tutorial_is_listed():

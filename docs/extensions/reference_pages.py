@@ -30,6 +30,7 @@ GROUPS = {
         "GradedSpikeCfg LearningConnectionProcess LearningNeuronProcess"
     ),
     "Input and output": ("SourceRingBuffer SinkRingBuffer Read Reset Monitor Injector Extractor VarWire"),
+    "Data sets": "MnistDataset DigitsDataset SpikeDataloader StateDataloader",
 }
 
 REPAIRS = {
@@ -54,6 +55,8 @@ REPAIRS = {
     "UnpicklableError": "Keep open files, locks and the like out of the Process; create them in ``on_build``.",
     "MissingFileError": "Check the path; relative ones count from the directory of the program.",
     "FileFormatError": "Pass a file that Lahar wrote.",
+    "DamagedFileError": "Pass a file that ``save`` has written; save it again if it was cut.",
+    "DownloadError": "Pass ``data_path``, as the message says, or try again later.",
     "MissingExtraError": "Install the extra with the command in the message.",
     "StateError": "Call ``pause()``, ``wait()`` or ``create_runtime()`` first, as the message says.",
     "UnstartedError": "Give the value to the constructor, or call ``create_runtime()`` before ``set()``.",

@@ -232,7 +232,7 @@ class LoihiLearningRule:
 
     def __repr__(self) -> str:
         rules = ", ".join(f"{target}={text!r}" for target, text in self._strings.items() if text is not None)
-        return f"{type(self).__name__}({rules}, t_epoch={self.t_epoch})"
+        return f"{type(self).__name__}({rules}, t_epoch={self.t_epoch}, rng_seed={self.rng_seed})"
 
 
 class Loihi2FLearningRule(LoihiLearningRule):

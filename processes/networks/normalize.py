@@ -27,7 +27,8 @@ class NormalizeNet(AlgebraicVector):
     shape : tuple of int
         (n,)
     exp : int
-        Binary digits after the point in the inverse square root.
+        Handed on to `main` and `fp_inv_neuron`, which always compute with 12 digits after the point; another number
+        has no effect but a LaharWarning.
     matched_delays : bool
         Whether single vectors are normalised, too.
     **kwargs

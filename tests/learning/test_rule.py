@@ -273,3 +273,8 @@ def test_a_number_depends_on_its_index_only(seed, indices):
     impulses = [impulse.integers(0, 128, size=1, dtype=int)[0] for _ in range(1001)]
     assert [stream.decay[i] for i in indices] == [decays[i] for i in indices]
     assert [stream.impulse[i] for i in indices] == [impulses[i] for i in indices]
+
+
+def test_a_rule_shows_its_seed():
+    rule = Loihi2FLearningRule(dw="x0 * y1", rng_seed=17)
+    assert repr(rule) == "Loihi2FLearningRule(dw='x0 * y1', t_epoch=1, rng_seed=17)"

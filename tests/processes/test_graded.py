@@ -185,3 +185,12 @@ def test_numbers_of_more_than_24_bits_are_pointed_out_once():
 def test_base_of_invsqrt_must_be_an_integer():
     with pytest.raises(ArgumentTypeError, match=r"InvSqrt\.fp_base must be an integer"):
         InvSqrt((1,), fp_base=None)
+
+
+def test_another_base_has_no_effect_and_says_so():
+    process = InvSqrt((1,), fp_base=10, name="cell")
+    with (
+        pytest.warns(LaharWarning, match=r"'cell': fp_base=10 has no effect.*2\*\*18 / sqrt"),
+        Trial(process, {"a_in": [[1024]]}, TAG) as trial,
+    ):
+        assert trial.run().sent().tolist() == [[reference_inv_sqrt(1024)]]

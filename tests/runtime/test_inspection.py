@@ -34,10 +34,10 @@ def read_until(stream, *texts):
 def test_the_host_shows_its_networks_and_asks_its_workers(script, options):
     host = script(WAITING.replace("OPTIONS", options))
     host.wait_for("stuck")
-    host.kill(signal.SIGUSR1)
-    text = read_until(
-        host.process.stderr, "a (Plain) waits in recv() for b.out", "b (Plain) is running", "compute_for_ever"
-    )
+    text = ""
+    while "a (Plain) waits in recv() for b.out" not in text:  # b may be stuck before a has come so far
+        host.kill(signal.SIGUSR1)
+        text = read_until(host.process.stderr, "a (Plain) ", "b (Plain) is running", "compute_for_ever")
     assert "network of 2 processes, running, time step 3:" in text
     assert "actions.py" in text
     host.kill(signal.SIGUSR1)  # again: nothing has changed

@@ -29,6 +29,7 @@ from lahar.processes import (
 )
 from lahar.processes.errors import (
     ArgumentTypeError,
+    DamagedFileError,
     FileFormatError,
     MissingFileError,
     StateError,
@@ -343,6 +344,13 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path):
         load(str(path))
     path.write_bytes(b"garbage")
     with pytest.raises(pickle.UnpicklingError):
+        load(str(path))
+    path.write_bytes(b"")
+    with pytest.raises(DamagedFileError, match="was not written by"):
+        load(str(path))
+    save(LIF(shape=(1,)), str(path))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DamagedFileError, match=r"x\.pickle' is damaged or was cut"):
         load(str(path))
 
 

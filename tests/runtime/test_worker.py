@@ -222,7 +222,7 @@ def test_counts_may_be_asked_for_in_the_middle_of_a_run(stage):
     Stage.hooks[3], send = arrive(stage, m.Count(77))
     stage.send(grant(20))
     send()
-    assert stage.expect(m.Counted) == m.Counted(77, [])
+    assert stage.expect(m.Counted) == m.Counted(77, [], [], [], [])
     assert stage.expect(m.Reached) == reached(20)
 
 

@@ -63,7 +63,7 @@ class ListerModel(PyLoihiProcessModel):
         if self.proc_params["packed"]:
             self.s_out.send_packed(data, indices)
         else:
-            self.s_out.send(data, indices)
+            self.s_out.send(data, indices=indices)
 
 
 @implements(proc=Lister, protocol=LoihiProtocol)

@@ -129,7 +129,12 @@ NOTEBOOKS = {
     ),
     "09_sigma_delta": Expected(
         pictures=3,
-        prints=["error below threshold: True", "multiplications: ", "int32 [  0   0  37  37"],
+        prints=[
+            "error below threshold: True",
+            "multiplications: ",
+            "int32 [  0   0  37  37",
+            " 8 bits: too large in step 12\n 9 bits: fits",
+        ],
         errors=[],
     ),
     "10_excitation_and_inhibition": Expected(
@@ -186,6 +191,50 @@ NOTEBOOKS = {
             "{'stride': (2, 1), 'padding': (1, 0)} (12, 22, 2)",
         ],
         errors=["ShapeError", "ShapeError", "ValidationError"],
+    ),
+    "15_saving_and_loading": Expected(
+        pictures=1,
+        prints=[
+            "['halfway.pickle']",
+            "loaded neuron and synapses without a plan\nsame bits as without a pause: True",
+            "names: neuron neuron",
+            "that were added: [24 24 24]",
+            "same bits: True",
+            "['Countdown [7]']",
+            "fires in steps [ 5 11 14 19 22 30]",
+        ],
+        errors=[
+            "StateError",
+            "ArgumentTypeError",
+            "UnpicklableError",
+            "MissingFileError",
+            "DamagedFileError",
+        ],
+    ),
+    "16_prototype_learning": Expected(
+        pictures=3,
+        prints=[
+            "names: [3 2 1 0]",
+            "answers to kind 0: [-3 -3 -3  1  1  1  1  1  1]",
+            "one partition, same bits: True",
+            "nobody fires below a cosine of 0.81",
+            "prototypes: 23 of 100 images",
+            "accuracy with all ten classes 0.71",
+        ],
+        errors=[],
+    ),
+    "17_digits": Expected(
+        pictures=2,
+        prints=[  # training gives other weights where the libraries are others
+            "units read more than 85 % of the test images: True",
+            "labels came in order: True",
+            "more than 80 %: True",
+            "one partition, same answers: True",
+            "2560 time steps: where the time goes",
+            "answers (Answers)",
+            "spikes per neuron and step",
+        ],
+        errors=[],
     ),
 }
 
