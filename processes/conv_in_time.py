@@ -67,6 +67,19 @@ class ConvInTime(AbstractProcess):
     -----
     LaharWarning
         An argument without effect is given.
+
+    Examples
+    --------
+    >>> from lahar.processes import ConvInTime, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[1, 0, 0, 0, 0]]), SinkRingBuffer(shape=(1,), buffer=5)
+    >>> synapses = ConvInTime(weights=[[[3]], [[5]], [[7]]])
+    >>> source.s_out.connect(synapses.s_in)
+    >>> synapses.a_out.connect(sink.a_in)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=5), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[0. 7. 5. 3. 0.]]
     """
 
     def __init__(

@@ -45,6 +45,20 @@ class DelayDense(Dense):
     ------
     ShapeError, DtypeError, ValidationError
         `delays` has another shape than `weights`, are no integers, or negative; `max_delay` is negative.
+
+    Examples
+    --------
+    >>> from lahar.processes import DelayDense, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[1, 0, 0, 0, 0]]), SinkRingBuffer(shape=(2,), buffer=5)
+    >>> synapses = DelayDense(weights=[[5], [6]], delays=[[0], [2]])
+    >>> source.s_out.connect(synapses.s_in)
+    >>> synapses.a_out.connect(sink.a_in)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=5), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[0. 5. 0. 0. 0.]
+     [0. 0. 0. 6. 0.]]
     """
 
     _keywords = (*Dense._keywords, "delays", "max_delay")

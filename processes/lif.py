@@ -125,14 +125,18 @@ class AbstractLIF(AbstractProcess):
 class LIF(AbstractLIF):
     """Leaky integrate-and-fire neurons.
 
-    In floating point, with input a of the same time step::
+    In floating point, with input a of the same time step (Gerstner & Kistler 2002, "Spiking Neuron Models",
+    section 4.1, in discrete time)::
 
         u = u * (1 - du) + a
         v = v * (1 - dv) + u + bias_mant
         s = v > vth;  v = 0 where s
 
-    In fixed point the same with ``du`` and ``dv`` in units of 1/4096 (and ``du + 1`` for the current), `a`
-    and `vth` shifted left by 6 bits, `u` wrapped and `v` limited to 24 bits.
+    In fixed point with the integers of Loihi (Davies et al. 2018), quotients rounding toward zero::
+
+        u = wrap(u * (4096 - (du + 1)) / 4096 + (a << 6))        # to 24 bits
+        v = limit(v * (4096 - dv) / 4096 + u + bias_mant * 2**bias_exp)
+        s = v > (vth << 6);  v = 0 where s
 
     Parameters
     ----------
@@ -167,6 +171,18 @@ class LIF(AbstractLIF):
         A parameter does not broadcast to S.
     DtypeError
         When the fixed-point model is built: `du`, `dv` or `vth` has a fractional part.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF, Monitor
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> lif, monitor = LIF(shape=(2,), bias_mant=[4, 5], vth=10, name="lif"), Monitor()
+    >>> monitor.probe(lif.s_out, num_steps=6)
+    >>> with lif:
+    ...     lif.run(condition=RunSteps(num_steps=6), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(monitor.get_data()["lif"]["s_out"].T)
+    [[0. 0. 1. 0. 0. 1.]
+     [0. 0. 1. 0. 0. 1.]]
     """
 
     def __init__(

@@ -112,8 +112,12 @@ class Readout(AbstractProcess):
 class Allocator(AbstractProcess):
     """Sends the next id, counting up, whenever it is triggered (fixed point only).
 
-    In every time step: if ``trigger_in != 0`` send `next_alloc_id` and increment it, else send 0. Ids go on
-    beyond `n_protos`, with a warning.
+    In every time step, after Hajizada et al. 2022::
+
+        where trigger_in != 0:  allocate_out = next_alloc_id;  next_alloc_id = next_alloc_id + 1
+        otherwise:              allocate_out = 0
+
+    Ids go on beyond `n_protos`, with a warning.
 
     Parameters
     ----------

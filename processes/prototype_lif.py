@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class PrototypeLIF(LearningLIF):
     ----------
     shape : tuple of int
         (n,).
-    u, v, du, dv, bias_mant, bias_exp, vth, learning_rule, name, log_config, **kwargs
+    u, v, du, dv, bias_mant, bias_exp, vth, name, log_config, learning_rule, **kwargs
         See `LearningLIF`.
 
     Attributes
@@ -67,6 +68,7 @@ class PrototypeLIF(LearningLIF):
     [  0 127   0]
     """
 
+    @functools.wraps(LearningLIF.__init__)  # the same arguments
     def __init__(self, *, shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(shape=shape, **kwargs)
         if len(shape) != 1:

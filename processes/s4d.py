@@ -143,7 +143,11 @@ class SigmaS4dDelta(SigmaDelta):
     sigma, act, residue, error : Var, shape S, float64
         See `SigmaDelta`.
     bias : Var, shape S
-        Without effect, like the Vars `spike_exp`, `state_exp` and `s4_exp`.
+        Without effect.
+    spike_exp, state_exp, s4_exp : Var, shape (1,)
+        Without effect.
+    cum_error : Var, shape (1,)
+        False.
     vth : Var, shape (1,) or S
     shape : tuple of int
 

@@ -70,7 +70,15 @@ _KEYWORDS = (
 
 
 class ActivationMode(IntEnum):
-    """Activation function of `SigmaDelta`: the sum itself, or its positive part."""
+    """Activation function of `SigmaDelta`: the sum itself, or its positive part.
+
+    Attributes
+    ----------
+    UNIT
+        ``x = sigma + bias``
+    RELU
+        ``x = max(sigma + bias, 0)``
+    """
 
     UNIT = 0
     RELU = 1

@@ -69,7 +69,8 @@ class LearningConnectionProcess(AbstractProcess):
         Synaptic variables ``t`` and ``d`` of the rule strings.
     dw, dd, dt : Var
         The rule strings, or None. Setting one activates it.
-    x1_tau, x1_impulse, x2_tau, ..., y3_impulse : Var, shape (1,)
+    x1_tau, x1_impulse, x2_tau, x2_impulse : Var, shape (1,)
+    y1_tau, y1_impulse, y2_tau, y2_impulse, y3_tau, y3_impulse : Var, shape (1,)
         Parameters of the rule.
 
     Raises

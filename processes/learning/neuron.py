@@ -48,6 +48,15 @@ class LearningNeuronProcess:
     ------
     ArgumentTypeError
         `learning_rule` is neither a rule nor None, or `shape` is not a tuple of integers.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF, LearningNeuronProcess
+    >>> class RewardedLIF(LearningNeuronProcess, LIF):
+    ...     '''A model of it decides what its learning ports send.'''
+    >>> neurons = RewardedLIF(shape=(3,), learning_rule=None, vth=20)
+    >>> print([port.name for port in neurons.out_ports])
+    ['s_out', 's_out_bap', 's_out_y1', 's_out_y2', 's_out_y3']
     """
 
     def __init__(
