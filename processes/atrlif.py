@@ -1,8 +1,7 @@
 """ATRLIF: integrate-and-fire neurons with an adaptive threshold and a refractory state.
 
 Model authors derive from the two models and override the hooks `subthr_dynamics` and `post_spike`, and in
-fixed point `scale_bias` and `scale_threshold`. Bellec et al., "Long short-term memory and learning-to-learn
-in networks of spiking neurons" (2018), describes the adaptive threshold.
+fixed point `scale_bias` and `scale_threshold`.
 """
 
 from __future__ import annotations
@@ -52,6 +51,9 @@ class ATRLIF(AbstractProcess):
     rounded toward zero, i wraps and v is limited at 24 bits. The factor of i is
     ``4096 - (delta_i * 4096 + 1)``: i loses a 4096th even if `delta_i` is 0, and the factor is -1 if it is 1.
     theta starts at `theta_0`, whatever its initial value is.
+
+    Bellec et al., "Long short-term memory and learning-to-learn in networks of spiking neurons" (2018), describes
+    the adaptive threshold.
 
     Parameters
     ----------

@@ -38,6 +38,8 @@ class Conv(AbstractProcess):
         a_out[x, y, k] = sum_{c, i, j} P[x s_x + (K_x - 1 - i) d_x, y s_y + (K_y - 1 - j) d_y, g C_in / groups + c]
                                        * weight[k, i, j, c]
 
+    Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), draws all options.
+
     Parameters
     ----------
     weight : array_like, shape (C_out, K_x, K_y, C_in/groups)

@@ -32,6 +32,8 @@ _KEYWORDS = ("weights", "name", "num_message_bits", "log_config", *OPTIONS)
 class ConvInTime(AbstractProcess):
     """Convolves inputs over time: ``a_out[t + 1] = sum_{i=0}^{K-1} weights[K-1-i] @ s_in[t - i]``.
 
+    A finite impulse response filter: Oppenheim & Schafer, "Discrete-Time Signal Processing" (1989).
+
     Parameters
     ----------
     weights : array_like, shape (K, m, n)

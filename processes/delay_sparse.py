@@ -21,6 +21,8 @@ class DelaySparse(Sparse):
 
     ``a_out[i, t + 1] = sum_j weights[i, j] * s_in[j, t - delays[i, j]]``
 
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
+
     Parameters
     ----------
     weights : sparse matrix or array_like, shape (m, n)

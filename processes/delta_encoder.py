@@ -53,6 +53,8 @@ class DeltaEncoder(AbstractProcess):
     With ``a = a_in << spike_exp``, each time step computes ``d = a - act + residue`` and ``s = d`` where
     ``|d| >= vth``, else 0, limited to `num_bits` bits; ``residue = d - s`` and ``act = a`` are kept.
 
+    O'Connor & Welling, "Sigma delta quantized networks" (2016).
+
     Parameters
     ----------
     shape : tuple of int

@@ -37,7 +37,8 @@ class InvSqrt(Population):
         s = 1 / a**0.5                         # floating point: infinity for 0, NaN below
         s = 0 where a == 0, else inv_sqrt(a)   # fixed point: close to 2**18 / sqrt(a)
 
-    `inv_sqrt` is Newton's method from a guess by the number of leading zeros.
+    `inv_sqrt` is Newton's method from a guess by the number of leading zeros, as in Lomont, "Fast inverse square
+    root" (2003).
 
     Parameters
     ----------

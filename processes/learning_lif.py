@@ -30,6 +30,8 @@ class LearningLIF(LearningNeuronProcess, AbstractLIF):
     For a rule of one's own for the traces, derive a class from this one and a model from
     `LearningNeuronModelFloat` and `AbstractPyLifModelFloat` (or their fixed-point counterparts).
 
+    Gerstner & Kistler, "Spiking Neuron Models" (2002), section 4.1.
+
     Parameters
     ----------
     shape : tuple of int

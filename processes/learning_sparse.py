@@ -19,8 +19,10 @@ class LearningSparse(PlasticSynapses):
     """Sparse connection whose weights change by a learning rule.
 
     Computes what `LearningDense` computes, ``weights = limit(weights + dw)`` at the end of every epoch, at its
-    synapses only: entries that are stored learn even if their weight is zero, all others stay zero. Time and memory are in proportion to the synapses, and a learning
-    epoch touches only those whose neurons spiked.
+    synapses only: entries that are stored learn even if their weight is zero, all others stay zero. Time and
+    memory are in proportion to the synapses, and a learning epoch touches only those whose neurons spiked.
+
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
 
     Parameters
     ----------

@@ -32,6 +32,8 @@ class PrototypeLIF(LearningLIF):
 
     On allocation the other neurons neither spike nor are reset, wherever their voltage is.
 
+    Hajizada et al., "Interactive continual learning for robots: a neuromorphic approach" (2022).
+
     Parameters
     ----------
     shape : tuple of int

@@ -1,7 +1,4 @@
-"""Diagonal state-space models (S4D) as neurons, plain and between sigma-delta stages (floating point only).
-
-Gu et al., "On the parameterization and initialization of diagonal state space models" (2022).
-"""
+"""Diagonal state-space models (S4D) as neurons, plain and between sigma-delta stages (floating point only)."""
 
 from __future__ import annotations
 
@@ -37,6 +34,8 @@ class S4d(Population):
 
         s4_state = s4_state * a + x * b
         s = real((c * s4_state) * 2)
+
+    Gu et al., "On the parameterization and initialization of diagonal state space models" (2022).
 
     Parameters
     ----------
@@ -119,6 +118,8 @@ class SigmaS4dDelta(SigmaDelta):
         sigma = x + sigma
         s4_state = s4_state * a + sigma * b
         s = the delta stage of `Delta`, applied to (c * s4_state) * 2
+
+    Gu et al., "On the parameterization and initialization of diagonal state space models" (2022).
 
     Parameters
     ----------
@@ -210,6 +211,8 @@ class SigmaS4dDeltaLayer(Population):
     Becomes three processes, with ``W = kron(eye(n), ones(d))`` of shape (n, n d) and two time steps of delay::
 
         s_in -> sparse1 (W.T) -> sigma_S4d_delta (SigmaS4dDelta of n d neurons) -> sparse2 (W) -> a_out
+
+    Gu et al., "On the parameterization and initialization of diagonal state space models" (2022).
 
     Parameters
     ----------

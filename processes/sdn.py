@@ -92,6 +92,8 @@ class Sigma(Population):
         sigma = a + sigma
         s = sigma
 
+    O'Connor & Welling, "Sigma delta quantized networks" (2016).
+
     Parameters
     ----------
     shape : tuple of int
@@ -142,6 +144,8 @@ class SigmaDelta(DeltaStage):
 
     Fixed point sends ``s >> state_exp``; it does not shift its input (use `weight_exp` of the connection).
     The constructor multiplies `vth` and `bias` with ``2**(spike_exp + state_exp)``, also for floating point.
+
+    O'Connor & Welling, "Sigma delta quantized networks" (2016).
 
     Parameters
     ----------

@@ -38,6 +38,8 @@ class Sparse(AbstractProcess):
 
         a_out[i, t + 1] = sum over the synapses j of output i, ascending: weights[i, j] * x_j
 
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
+
     Parameters
     ----------
     weights : sparse matrix or array_like, shape (m, n)

@@ -42,6 +42,8 @@ _PAYLOAD_MAX = 255
 class LearningConnectionProcess(AbstractProcess):
     """Base of Processes whose synapses learn.
 
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
+
     Parameters
     ----------
     shape : tuple of int

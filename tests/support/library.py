@@ -44,9 +44,11 @@ ARGUMENTS = {
     "Sparse": {"weights": WEIGHTS},
     "SpikeDataloader": {"dataset": DATASET, "interval": 3},
     "StateDataloader": {"dataset": [(np.array([1, 2]), 1)], "interval": 3},
-    **dict.fromkeys(("BitCheck", "IdBroadcast", "Monitor", "Receiver", "Receiver32Bit"), {}),
-    **dict.fromkeys(("Reset", "Spiker", "Spiker32bit", "VarWire"), {}),
 }
+NO_ARGUMENTS = (
+    *("BitCheck", "IdBroadcast", "Monitor", "Receiver", "Receiver32Bit", "Reset", "Spiker", "Spiker32bit"),
+    "VarWire",
+)
 
 # What users subclass, and what has no members of its own.
 ABSTRACT = ("AbstractProcess", "LearningConnectionProcess", "LearningNeuronProcess")
@@ -64,7 +66,8 @@ PROCESSES = [
 
 def construct(name, **more):
     """Return a new Process of the exported class `name`."""
-    arguments = {**ARGUMENTS.get(name, {"shape": (2,)}), **more}
+    arguments = {} if name in NO_ARGUMENTS else ARGUMENTS.get(name, {"shape": (2,)})
+    arguments = {**arguments, **more}
     if name.startswith("Learning") and "weights" in arguments:
         arguments.setdefault("learning_rule", rule())
     process = getattr(library, name)(**arguments)
