@@ -12,8 +12,10 @@ WEIGHTS = np.array([[2, 4, 6], [8, 10, 12]])
 DATASET = [(np.ones((2, 3), int), 1), (np.zeros((2, 3), int), 2)]
 
 
-def rule():
-    return STDPLoihi(learning_rate=1, A_plus=1, A_minus=-1, tau_plus=10, tau_minus=10, rng_seed=1)
+def rule(t_epoch=1):
+    return STDPLoihi(
+        learning_rate=1, A_plus=1, A_minus=-1, tau_plus=10, tau_minus=10, t_epoch=t_epoch, rng_seed=1
+    )
 
 
 # What classes need besides a shape.
