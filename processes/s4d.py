@@ -205,6 +205,14 @@ class SigmaS4dDelta(SigmaDelta):
         self.s4_exp = Var(shape=(1,), init=s4_exp)
 
 
+class _Given(Var):
+    """A Var of a hierarchical Process that stands for none of the inner ones: it keeps its initial value."""
+
+    def get(self, idx: Any = None) -> Any:
+        """Return the initial value."""
+        return self.init if idx is None else self.init[idx]
+
+
 class SigmaS4dDeltaLayer(Population):
     """n neurons with d states each, driven by one input per neuron and summed to one output per neuron.
 
@@ -312,10 +320,10 @@ class SigmaS4dDeltaLayer(Population):
         self.b = state_var(self, states, "b", b)
         self.c = state_var(self, states, "c", c)
         self.s4_state = Var(shape=states, init=0)
-        self.S4_exp = Var(shape=(1,), init=s4_exp)
-        self.state_exp = Var(shape=(1,), init=state_exp)
-        self.num_message_bits = Var(shape=(1,), init=num_message_bits)
-        self.conn_weights = Var(shape=conn_weights.shape, init=conn_weights)
+        self.S4_exp = _Given(shape=(1,), init=s4_exp)
+        self.state_exp = _Given(shape=(1,), init=state_exp)
+        self.num_message_bits = _Given(shape=(1,), init=num_message_bits)
+        self.conn_weights = _Given(shape=conn_weights.shape, init=conn_weights)
 
 
 # --- models ---------------------------------------------------------------------------------

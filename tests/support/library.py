@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import lahar.processes as library
-from lahar.processes import LIF, AbstractProcess, STDPLoihi
+from lahar.processes import LIF, AbstractProcess, ChannelConfig, ReceiveEmpty, STDPLoihi
 
 RF_ARGUMENTS = {"shape": (2,), "period": 5, "alpha": 0.1, "decay_bits": 12}
 WEIGHTS = np.array([[2, 4, 6], [8, 10, 12]])
@@ -28,6 +28,10 @@ ARGUMENTS = {
     "Delta": {"shape": (2,), "vth": 1},
     "DeltaEncoder": {"shape": (2,), "vth": 1},
     "Dense": {"weights": WEIGHTS},
+    "Injector": {
+        "shape": (2,),
+        "channel_config": ChannelConfig(receive_empty=ReceiveEmpty.NON_BLOCKING_ZEROS),
+    },
     "InvSqrt": {"shape": (1,)},
     "LearningDense": {"weights": WEIGHTS},
     "LearningSparse": {"weights": WEIGHTS},
