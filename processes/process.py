@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import itertools
 import logging
 import weakref
@@ -219,6 +220,12 @@ class ProcessServer:
 
 class ProcessPostInitCaller(ABCMeta):
     """Registers ports and Vars once the most derived constructor has returned."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """What the constructor takes, for `help` and editors; they would show the arguments of `__call__`."""
+        signature = inspect.signature(cls.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         process = super().__call__(*args, **kwargs)
