@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .delays import LONGEST_DELAY, DelayLineModel, check_delays, check_max_delay
+from .delays import DelayLineModel, FixedDelayLineModel, check_delays, check_max_delay
 from .dense import AbstractPyDenseModelBitAcc, AbstractPyDenseModelFloat, Dense
 from .errors import ShapeError
 from .model import CPU, LavaPyType, LoihiProtocol, implements, requires, tag
@@ -134,24 +134,13 @@ class PyDelayDenseModelFloat(AbstractPyDelayDenseModel, AbstractPyDenseModelFloa
 @implements(proc=DelayDense, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
-class PyDelayDenseModelBitAcc(AbstractPyDelayDenseModel, AbstractPyDenseModelBitAcc):
+class PyDelayDenseModelBitAcc(FixedDelayLineModel, AbstractPyDelayDenseModel, AbstractPyDenseModelBitAcc):
     """Fixed-point DelayDense: products of int32 wrap, their sums are int64, and the buffer of int32 wraps."""
 
     kind = "DelayDense"
-    longest_delay = LONGEST_DELAY
 
-    a_buff: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=16)
     delays: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=6)
 
     def sum_types(self, spikes: np.ndarray, graded: bool) -> tuple[Any, Any]:
         """Return the type of weights and payloads, and int64."""
         return (self.sum_dtype(spikes) if graded else np.int32), np.int64
-
-    def scale(self, total: np.ndarray) -> np.ndarray:
-        """Apply `weight_exp`."""
-        return self.shift(total)
-
-    def run_spk(self) -> None:
-        if self.time_step == 1:
-            self.prepare_weights()
-        super().run_spk()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .delays import LONGEST_DELAY, DelayLineModel, check_delays, check_max_delay
+from .delays import DelayLineModel, FixedDelayLineModel, check_delays, check_max_delay
 from .errors import ShapeError
 from .fan_out import FanOut
 from .model import CPU, LavaPyType, LoihiProtocol, SparseMatrix, implements, requires, tag
@@ -158,24 +158,12 @@ class PyDelaySparseModelFloat(AbstractPyDelaySparseModel, AbstractPySparseModelF
 @implements(proc=DelaySparse, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
-class PyDelaySparseModelBitAcc(AbstractPyDelaySparseModel, AbstractPySparseModelBitAcc):
+class PyDelaySparseModelBitAcc(FixedDelayLineModel, AbstractPyDelaySparseModel, AbstractPySparseModelBitAcc):
     """Fixed-point DelaySparse: everything is int32 and wraps, unless graded inputs are wider."""
 
     kind = "DelaySparse"
-    longest_delay = LONGEST_DELAY
-
-    a_buff: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=16)
 
     def sum_types(self, spikes: np.ndarray, graded: bool) -> tuple[Any, Any]:
         """Return the type of weights and payloads for both."""
         dtype = self.sum_dtype(spikes) if graded else np.int32
         return dtype, dtype
-
-    def scale(self, total: np.ndarray) -> np.ndarray:
-        """Apply `weight_exp`."""
-        return self.shift(total)
-
-    def run_spk(self) -> None:
-        if self.time_step == 1:
-            self.prepare_weights()
-        super().run_spk()

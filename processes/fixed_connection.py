@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import DtypeError, LaharWarning
 from .model import LavaPyType, PyInPort, PyLoihiProcessModel, PyOutPort
+from .overflow import OverflowWatch
 from .parameters import refuse_unknown_keywords
 from .process import AbstractProcess
 from .weights import (
@@ -104,6 +105,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
             self.proc_params.get("weights"),
         )
         self._warned = False
+        self._watch = OverflowWatch(lambda: f"{self.kind} '{self.process_name}'", self.weight_exp)
 
     def run_spk(self) -> None:
         if self.time_step == 1:
@@ -112,6 +114,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
         spikes = self.s_in.recv()
         graded = self.num_message_bits.item() > 0
         dtype = self.sum_dtype(spikes) if graded else np.int64
+        self._watch.look(spikes, graded, self.weights, lambda dtype: self.weighted_sum(spikes, graded, dtype))
         total = self.shift(self.weighted_sum(spikes, graded, dtype))
         self.a_buff = total.astype(np.int64, copy=False)
 
@@ -142,6 +145,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
 
     def on_var_update(self) -> None:
         super().on_var_update()
+        self._watch.forget()
         if self.time_step > 0 and not self._warned:
             self._warn_of_illegal_weights()
 
@@ -149,6 +153,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
         """Clip and truncate the initial weights as the hardware would when it loads them."""
         self._warn_of_losses()
         self.weight_values()[...] = self._as_hardware_holds()
+        self._watch.forget()
 
     def sum_dtype(self, spikes: np.ndarray) -> Any:
         """Return the type in which weights and graded inputs are multiplied.
