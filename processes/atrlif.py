@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import LaharWarning
-from .fixed_point import Derived, clip_state, scaled_bias, wrap_state
+from .fixed_point import STATE_LIMIT, Derived, clip_state, scaled_bias, warn_of_lost_bias, wrap_state
 from .model import (
     CPU,
     LavaPyType,
@@ -24,7 +24,7 @@ from .model import (
     requires,
     tag,
 )
-from .parameters import parameter_var, state_var
+from .parameters import parameter_var, state_var, warn_outside
 from .ports import InPort, OutPort
 from .process import AbstractProcess
 
@@ -273,6 +273,9 @@ class PyATRLIFModelFixed(AbstractPyATRLIFModel):
     def on_build(self) -> None:
         super().on_build()
         # Vars are still as the user gave them.
+        for state in ("i", "v"):
+            warn_outside(f"'{self.process_name}': {state}", getattr(self, state), -STATE_LIMIT, STATE_LIMIT)
+        warn_of_lost_bias(self.process_name, self.bias_mant, self.bias_exp)
         lost = (self.theta != self.theta_0.astype(np.int32)) & (self.theta != _THETA)
         if lost.any():
             warnings.warn(

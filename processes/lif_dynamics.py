@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError
-from .fixed_point import Derived, scaled_bias, toward_zero
+from .fixed_point import Derived, scaled_bias, toward_zero, warn_of_lost_bias
 from .kernels import Kernel, readable
 from .model import LavaPyType, PyInPort, PyLoihiProcessModel, PyOutPort
-from .parameters import check_integers, warn_of_wrapping
+from .parameters import check_integers, warn_of_wrapping, warn_outside
 
 # --- models --------------------------------------------------------------------------------
 
@@ -226,6 +226,9 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
         check_integers(f"'{name}': du", given("du"), -1, self.decay_unity - 1)
         check_integers(f"'{name}': dv", given("dv"), 0, self.decay_unity)
         warn_of_wrapping(f"'{name}': bias_mant", given("bias_mant"), np.int16)
+        for state in ("u", "v"):
+            warn_outside(f"'{name}': {state}", given(state), -self.max_uv_val, self.max_uv_val)
+        warn_of_lost_bias(name, self.bias_mant, self.bias_exp)
 
     def on_var_update(self) -> None:
         super().on_var_update()
