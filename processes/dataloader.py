@@ -301,7 +301,6 @@ class AbstractPyStateDataloader(AbstractPyDataloader, VarAccessModel):
                 f"'{self.process_name}': sample {number} has shape {sample.shape}, the Var {self.state.shape}."
             )
         self.state.write(sample)
-        self.state.wait()
 
 
 @implements(proc=StateDataloader, protocol=LoihiProtocol)

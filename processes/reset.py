@@ -87,7 +87,6 @@ class AbstractPyReset(PeriodicModel, VarAccessModel):
 
     def run_post_mgmt(self) -> None:
         self.state.write(np.full(self.state.shape, self.reset_value.item(), self.reset_value.dtype))
-        self.state.wait()
 
 
 @implements(proc=Reset, protocol=LoihiProtocol)

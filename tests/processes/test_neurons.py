@@ -215,6 +215,46 @@ def test_every_var_can_be_set_and_read_back(cls, tag, common, per_neuron):
     process.stop()
 
 
+def settable(rng, name, present):
+    """Return a value that a Var may be set to between two runs."""
+    if name in ("spike_exp", "state_exp", "exp", "bias_exp"):
+        return rng.integers(0, 4, present.shape)
+    if name == "decay_bits":
+        return np.full(present.shape, 12)
+    if name == "refractory_period_end":
+        return rng.integers(0, 2 * STEPS, present.shape)
+    if present.dtype == bool:
+        return rng.random(present.shape) < 0.5
+    if present.dtype.kind in "fc":
+        return rng.normal(size=present.shape)
+    high = 2**12 if name in ("sin_decay", "cos_decay", "du", "dv", "lct", "lst") else 60
+    return rng.integers(0, high, present.shape)
+
+
+@pytest.mark.parametrize(("cls", "tag", "common", "per_neuron"), POPULATIONS, ids=IDS)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(seed=seeds)
+def test_what_is_set_replaces_all_that_was(cls, tag, common, per_neuron, seed):
+    """Two populations with other parameters and another past are the same once all their Vars are."""
+    rng, n = np.random.default_rng(seed), 3
+    after = inputs_of(cls, tag, rng, n)
+    values, results = {}, []
+    for _ in range(2):
+        before = inputs_of(cls, tag, rng, n)
+        data = {port: np.hstack([rows, after[port]]) for port, rows in before.items()}
+        process = cls(shape=(n,), **{**example(cls), **common, **drawn(per_neuron, rng, n)})
+        with Trial(process, data, tag) as trial:
+            trial.run(STEPS)
+            for var in process.vars:
+                if var.name not in values:
+                    values[var.name] = settable(rng, var.name, var.get())
+                var.set(values[var.name])
+            trial.run(STEPS)
+            sent = {f"sent {port}": trial.sent(port)[..., STEPS:] for port in trial.sinks}
+            results.append({**trial.state(), **sent})
+    assert_same_bits(results[1], results[0])
+
+
 @pytest.mark.parametrize(("cls", "tag", "common", "per_neuron"), POPULATIONS, ids=IDS)
 def test_values_that_do_not_broadcast_are_named(cls, tag, common, per_neuron):
     for name in per_neuron:

@@ -60,6 +60,16 @@ def test_sums_that_fit_are_not(kind, options, data):
         outputs(build(kind, [[200, 50]], **options), np.array(data), "fixed_pt")
 
 
+@pytest.mark.parametrize(
+    ("number", "fits"), [(2**24, False), (2**24 - 1, True), (-(2**24), True), (-(2**24) - 1, False)]
+)
+def test_the_limits_are_those_of_signed_integers(number, fits):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outputs(build(Dense, [[128]], num_message_bits=32), [[number]], "fixed_pt")
+    assert len(caught) == (not fits)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_that_are_set_are_looked_at(kind):
     synapses = build(kind, [[200]], num_message_bits=32)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from support.comparison import bits
 from support.library import PROCESSES, construct
 
+from lahar.processes import Monitor
 from lahar.processes.errors import CompileError
 from lahar.runtime import Loihi2SimCfg, RunSteps
 
@@ -121,3 +122,31 @@ def test_every_process_has_a_model_of_some_tag(name):
     for process in started:
         process.stop()
     assert started
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("name", MODELLED)
+def test_every_var_can_be_recorded(name, tag):
+    """A Monitor takes any Var but text; what it has of the last step is what the Var holds."""
+    process, monitor = construct(name), Monitor()
+    recorded = [var for var in process.vars if var.name not in STRINGS and not of_nobody(process, var)]
+    for var in recorded:
+        monitor.probe(var, num_steps=3)
+    try:
+        process.create_runtime(Loihi2SimCfg(select_tag=tag, launcher="inline"))
+    except CompileError:
+        return
+    with process:
+        process.run(RunSteps(3))
+        values = {var.name: var.get() for var in recorded}
+    data = monitor.get_data().get(process.name, {})
+    assert set(data) == set(values)
+    for var_name, value in values.items():
+        whole = value.toarray() if hasattr(value, "tocsr") else value
+        assert data[var_name].shape == (3, *whole.shape)
+        np.testing.assert_array_equal(data[var_name][-1], whole, err_msg=var_name)
+
+
+def of_nobody(process, var):
+    """Whether a Var of a hierarchical Process stands for none of an inner one."""
+    return type(process).__name__ == "SigmaS4dDeltaLayer" and var.name not in ("a", "b", "c", "s4_state")

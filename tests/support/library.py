@@ -20,6 +20,7 @@ def rule(t_epoch=1):
 
 # What classes need besides a shape.
 ARGUMENTS = {
+    "BitCheck": {"layerid": 1},
     "Allocator": {"n_protos": 2},
     "Conv": {"weight": np.ones((1, 2, 2, 1)), "input_shape": (3, 3, 1)},
     "ConvInTime": {"weights": np.ones((2, 2, 3), int)},
@@ -52,7 +53,7 @@ ARGUMENTS = {
     "StateDataloader": {"dataset": [(np.array([1, 2]), 1)], "interval": 3},
 }
 NO_ARGUMENTS = (
-    *("BitCheck", "IdBroadcast", "Monitor", "Receiver", "Receiver32Bit", "Reset", "Spiker", "Spiker32bit"),
+    *("IdBroadcast", "Monitor", "Receiver", "Receiver32Bit", "Reset", "Spiker", "Spiker32bit"),
     "VarWire",
 )
 
