@@ -12,15 +12,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from support.connections import Experiment, outputs
+from support.kernels import only
 from support.library import rule
 from support.plain_connections import PlainConnection
 
 import lahar.processes as library
-from lahar.processes import Conv, ConvInTime, DelayDense, Dense, SignMode, SinkRingBuffer, SourceRingBuffer
+from lahar.processes import (
+    Conv,
+    ConvInTime,
+    DelayDense,
+    Dense,
+    SignMode,
+    SinkRingBuffer,
+    SourceRingBuffer,
+    kernels,
+)
 from lahar.processes.conv_matrix import conv_to_sparse
 from lahar.runtime import Loihi2SimCfg, RunSteps
 
 pytestmark = pytest.mark.filterwarnings("ignore::lahar.processes.errors.LaharWarning")
+
+
+@pytest.fixture(params=kernels.CHOICES, scope="module", autouse=True)
+def _kernels(request):
+    """Run all tests with both implementations."""
+    with only(request.param):
+        yield
+
 
 TAGS = ["floating_pt", "fixed_pt"]
 KINDS = ["Dense", "Sparse", "DelayDense", "DelaySparse", "LearningDense", "LearningSparse"]
@@ -96,7 +114,7 @@ def check(experiment, plain, spikes, steps):
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(cases())
 def test_a_connection_sends_what_a_loop_over_its_synapses_gives(case):
     kind, tag, weights, delays, stored, options, spikes = case
@@ -106,7 +124,7 @@ def test_a_connection_sends_what_a_loop_over_its_synapses_gives(case):
         np.testing.assert_array_equal(entries(experiment.connection.weights.get()), plain.weights)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(cases(), st.data())
 def test_what_is_set_at_a_pause_counts_from_there_on(case, data):
     """Weights and delays act on the next input, and weights are only cast; the buffer is what is sent next."""
