@@ -111,6 +111,33 @@ class AbstractPyLifModelFloat(PyLoihiProcessModel):
     du, dv : ndarray of float64, shape (1,) or S
     s_out_buff : ndarray of bool, shape S
         Spikes of the last time step.
+
+    Examples
+    --------
+    A neuron with a soft reset, which keeps what exceeds the threshold:
+
+    >>> import numpy as np
+    >>> from lahar.processes import LIF
+    >>> from lahar.processes.lif import AbstractPyLifModelFloat
+    >>> from lahar.processes.model import CPU, LavaPyType, LoihiProtocol, implements, requires, tag
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> class SoftLIF(LIF):
+    ...     '''LIF whose voltage is lowered by the threshold after a spike.'''
+    >>> @implements(proc=SoftLIF, protocol=LoihiProtocol)
+    ... @requires(CPU)
+    ... @tag("floating_pt")
+    ... class PySoftLifModel(AbstractPyLifModelFloat):
+    ...     vth: np.ndarray = LavaPyType(np.ndarray, float)
+    ...
+    ...     def spiking_activation(self):
+    ...         return self.v > self.vth
+    ...
+    ...     def reset_voltage(self, spike_vector):
+    ...         self.v -= self.vth * spike_vector
+    >>> with SoftLIF(shape=(1,), bias_mant=7, vth=10) as neurons:
+    ...     neurons.run(condition=RunSteps(num_steps=2), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(neurons.v.get())
+    [4.]
     """
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -187,6 +214,40 @@ class AbstractPyLifModelFixed(PyLoihiProcessModel):
         Added to `du` and to `dv`.
     uv_bitwidth, max_uv_val, decay_shift, decay_unity, vth_shift, act_shift : int
         Constants of the number format; a subclass may change them in its constructor.
+
+    Examples
+    --------
+    A neuron whose spikes carry its voltage:
+
+    >>> import numpy as np
+    >>> from lahar.processes import LIF, SinkRingBuffer
+    >>> from lahar.processes.lif import AbstractPyLifModelFixed
+    >>> from lahar.processes.model import CPU, LavaPyType, LoihiProtocol, implements, requires, tag
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> class GradedLIF(LIF):
+    ...     '''LIF that sends its voltage where it exceeds the threshold.'''
+    >>> @implements(proc=GradedLIF, protocol=LoihiProtocol)
+    ... @requires(CPU)
+    ... @tag("fixed_pt")
+    ... class PyGradedLifModel(AbstractPyLifModelFixed):
+    ...     vth: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    ...
+    ...     def scale_threshold(self):
+    ...         self.effective_vth = self.vth << self.vth_shift
+    ...         self.isthrscaled = True
+    ...
+    ...     def spiking_activation(self):
+    ...         return np.where(self.v > self.effective_vth, self.v, 0)
+    ...
+    ...     def reset_voltage(self, spike_vector):
+    ...         self.v[spike_vector != 0] = 0
+    >>> neurons, sink = GradedLIF(shape=(1,), bias_mant=300, vth=9), SinkRingBuffer(shape=(1,), buffer=4)
+    >>> neurons.s_out.connect(sink.a_in)
+    >>> with neurons:
+    ...     run_cfg = Loihi2SimCfg(select_tag="fixed_pt", launcher="inline")
+    ...     neurons.run(condition=RunSteps(num_steps=4), run_cfg=run_cfg)
+    ...     print(sink.data.get())
+    [[  0 600   0 600]]
     """
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int16, precision=16)

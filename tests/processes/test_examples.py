@@ -14,7 +14,14 @@ from support.library import ABSTRACT, PROCESSES, construct
 import lahar.processes as library
 from lahar.processes import LoihiLearningRule
 from lahar.processes.errors import LaharWarning
-from lahar.processes.model import AbstractPyProcessModel
+from lahar.processes.learning.neuron import LearningNeuronModelFloat
+from lahar.processes.lif import AbstractPyLifModelFixed, AbstractPyLifModelFloat
+from lahar.processes.model import (
+    AbstractPyProcessModel,
+    AbstractSubProcessModel,
+    PyAsyncProcessModel,
+    PyLoihiProcessModel,
+)
 
 MODULES = sorted(info.name for info in pkgutil.walk_packages(library.__path__, "lahar.processes."))
 CLASSES = [name for name in library.__all__ if isinstance(getattr(library, name), type)]
@@ -45,6 +52,18 @@ def test_examples_do_what_they_say(name):
 def test_every_class_has_an_example_that_prints_something(name):
     shown = examples_of(getattr(library, name))
     assert (name in WITHOUT_EXAMPLE) == (not any(example.want for example in shown))
+
+
+# What authors of models derive from.
+MODEL_BASES = [
+    *(PyLoihiProcessModel, PyAsyncProcessModel, AbstractSubProcessModel, AbstractPyLifModelFloat),
+    *(AbstractPyLifModelFixed, LearningNeuronModelFloat),
+]
+
+
+@pytest.mark.parametrize("cls", MODEL_BASES)
+def test_every_base_of_models_has_an_example_that_prints_something(cls):
+    assert any(example.want for example in examples_of(cls))
 
 
 def examples_of(cls):
