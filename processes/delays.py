@@ -181,7 +181,7 @@ class FixedDelayLineModel(DelayLineModel):
             places, values = self.contributions(spikes, active, graded, dtype)
             return add_up(places, values.astype(dtype), self.a_buff.size + 1, dtype)[:-1]
 
-        self._watch.look(spikes, graded, self.weights, sums)
+        self._watch.look(spikes, graded, self.row_sum, sums)
 
     def scale(self, total: np.ndarray) -> np.ndarray:
         """Apply `weight_exp`."""

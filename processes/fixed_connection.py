@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import DtypeError, LaharWarning
 from .model import LavaPyType, PyInPort, PyLoihiProcessModel, PyOutPort
-from .overflow import OverflowWatch
+from .overflow import OverflowWatch, largest_row_sum
 from .parameters import refuse_unknown_keywords
 from .process import AbstractProcess
 from .weights import (
@@ -114,13 +114,17 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
         spikes = self.s_in.recv()
         graded = self.num_message_bits.item() > 0
         dtype = self.sum_dtype(spikes) if graded else np.int64
-        self._watch.look(spikes, graded, self.weights, lambda dtype: self.weighted_sum(spikes, graded, dtype))
+        self._watch.look(spikes, graded, self.row_sum, lambda dtype: self.weighted_sum(spikes, graded, dtype))
         total = self.shift(self.weighted_sum(spikes, graded, dtype))
         self.a_buff = total.astype(np.int64, copy=False)
 
     def weighted_sum(self, spikes: np.ndarray, graded: bool, dtype: Any) -> np.ndarray:
         """Return a new array with the sum of weights times spikes in `dtype`; subclasses must define it."""
         raise NotImplementedError(f"{type(self).__name__} must define weighted_sum().")
+
+    def row_sum(self) -> int:
+        """Return the largest sum of absolute weights of an output."""
+        return largest_row_sum(self.weights)
 
     def weight_values(self) -> np.ndarray:
         """Return the weights as an array of int32 that may be written to; of a sparse matrix the entries."""

@@ -41,7 +41,13 @@ class OverflowWatch:
         """Note that weights have changed."""
         self._limit = None
 
-    def look(self, spikes: np.ndarray, graded: bool, weights: Any, sums: Callable[[Any], np.ndarray]) -> None:
+    def look(
+        self,
+        spikes: np.ndarray,
+        graded: bool,
+        row_sum: Callable[[], int],
+        sums: Callable[[Any], np.ndarray],
+    ) -> None:
         """Warn if sums of a time step do not fit.
 
         Parameters
@@ -50,14 +56,15 @@ class OverflowWatch:
             What has arrived.
         graded : bool
             Whether it multiplies the weights; otherwise each active input counts as 1.
-        weights : ndarray or csr_matrix of int
+        row_sum : callable
+            Returns what no sum of absolute weights in a row exceeds, such as `largest_row_sum`.
         sums : callable
             Returns the weighted sums in the dtype that it is given.
         """
         if self._warned:
             return
         if self._limit is None:
-            scale = largest_row_sum(weights) * 2 ** max(self._exponent, 0)
+            scale = row_sum() * 2 ** max(self._exponent, 0)
             self._limit = _LARGEST // scale if scale else _LARGEST
         if graded:
             if not spikes.size or (

@@ -8,17 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from support.connections import Experiment, outputs
+from support.library import rule
 
-from lahar.processes import DelayDense, DelaySparse, Dense, SignMode, Sparse
+from lahar.processes import DelayDense, DelaySparse, Dense, LearningDense, LearningSparse, SignMode, Sparse
 from lahar.processes.errors import LaharWarning
 from lahar.processes.overflow import OverflowWatch, largest_row_sum
 
-KINDS = [Dense, Sparse, DelayDense, DelaySparse]
+KINDS = [Dense, Sparse, DelayDense, DelaySparse, LearningDense, LearningSparse]
 
 
 def build(kind, weights, **options):
-    delays = {"delays": 1} if kind in (DelayDense, DelaySparse) else {}
-    return kind(weights=np.asarray(weights), name="syn", **delays, **options)
+    if kind in (DelayDense, DelaySparse):
+        options["delays"] = 1
+    elif kind in (LearningDense, LearningSparse):
+        options["learning_rule"] = rule(t_epoch=63)
+    return kind(weights=np.asarray(weights), name="syn", **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,7 +106,7 @@ def test_sums_are_formed_again_only_for_inputs_that_could_overflow():
 
     watch = OverflowWatch(lambda: "Dense 'syn'", 1)
     for spikes, graded in (([2**29 - 1], True), ([1 - 2**29], True), ([2**31 - 1], False), ([], True)):
-        watch.look(np.array(spikes), graded, np.array([[1, -1]]), sums)
+        watch.look(np.array(spikes), graded, lambda: 2, sums)
     assert not asked
-    watch.look(np.array([2**29]), True, np.array([[1, -1]]), sums)
+    watch.look(np.array([2**29]), True, lambda: 2, sums)
     assert asked == [np.float64]
