@@ -1,8 +1,7 @@
 """ATRLIF: integrate-and-fire neurons with an adaptive threshold and a refractory state.
 
 Model authors derive from the two models and override the hooks `subthr_dynamics` and `post_spike`, and in
-fixed point `scale_bias` and `scale_threshold`. Bellec et al., "Long short-term memory and learning-to-learn
-in networks of spiking neurons" (2018), describes the adaptive threshold.
+fixed point `scale_bias` and `scale_threshold`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import LaharWarning
-from .fixed_point import Derived, clip_state, scaled_bias, wrap_state
+from .fixed_point import STATE_LIMIT, Derived, clip_state, scaled_bias, warn_of_lost_bias, wrap_state
 from .model import (
     CPU,
     LavaPyType,
@@ -25,7 +24,7 @@ from .model import (
     requires,
     tag,
 )
-from .parameters import parameter_var, state_var
+from .parameters import parameter_var, state_var, warn_outside
 from .ports import InPort, OutPort
 from .process import AbstractProcess
 
@@ -52,6 +51,9 @@ class ATRLIF(AbstractProcess):
     rounded toward zero, i wraps and v is limited at 24 bits. The factor of i is
     ``4096 - (delta_i * 4096 + 1)``: i loses a 4096th even if `delta_i` is 0, and the factor is -1 if it is 1.
     theta starts at `theta_0`, whatever its initial value is.
+
+    Bellec et al., "Long short-term memory and learning-to-learn in networks of spiking neurons" (2018), describes
+    the adaptive threshold.
 
     Parameters
     ----------
@@ -271,6 +273,9 @@ class PyATRLIFModelFixed(AbstractPyATRLIFModel):
     def on_build(self) -> None:
         super().on_build()
         # Vars are still as the user gave them.
+        for state in ("i", "v"):
+            warn_outside(f"'{self.process_name}': {state}", getattr(self, state), -STATE_LIMIT, STATE_LIMIT)
+        warn_of_lost_bias(self.process_name, self.bias_mant, self.bias_exp)
         lost = (self.theta != self.theta_0.astype(np.int32)) & (self.theta != _THETA)
         if lost.any():
             warnings.warn(

@@ -48,6 +48,17 @@ class BitCheck(VarAccessProcess):
         `bits` is out of range.
     ArgumentTypeError
         A number is not an integer, or a keyword is unknown.
+
+    Examples
+    --------
+    >>> from lahar.processes import BitCheck, LIF
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> lif, check = LIF(shape=(2,), bias_mant=[1, 5], vth=100), BitCheck(bits=4)
+    >>> check.connect_var(lif.v)
+    >>> with lif:
+    ...     lif.run(condition=RunSteps(num_steps=3), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(check.overflowed[0], check.overflow_steps.get())
+    1 [0 2]
     """
 
     def __init__(

@@ -21,21 +21,45 @@ Receive = Callable[..., np.ndarray]
 
 
 class SendFull(IntEnum):
-    """What sending does when the pipe is full."""
+    """What sending does when the pipe is full.
+
+    Attributes
+    ----------
+    BLOCKING
+        Wait for room.
+    NON_BLOCKING_DROP
+        Drop the new message, count it, and warn.
+    """
 
     BLOCKING = auto()
     NON_BLOCKING_DROP = auto()
 
 
 class ReceiveEmpty(IntEnum):
-    """What receiving does when the pipe is empty."""
+    """What receiving does when the pipe is empty.
+
+    Attributes
+    ----------
+    BLOCKING
+        Wait for a message.
+    NON_BLOCKING_ZEROS
+        Give zeros.
+    """
 
     BLOCKING = auto()
     NON_BLOCKING_ZEROS = auto()
 
 
 class ReceiveNotEmpty(IntEnum):
-    """What receiving does when messages are waiting."""
+    """What receiving does when messages are waiting.
+
+    Attributes
+    ----------
+    FIFO
+        Take the oldest message.
+    ACCUMULATE
+        Take all messages and give their sum.
+    """
 
     FIFO = auto()
     ACCUMULATE = auto()
@@ -53,6 +77,18 @@ class ChannelConfig:
         BLOCKING waits for a message; NON_BLOCKING_ZEROS gives zeros.
     receive_not_empty : ReceiveNotEmpty
         FIFO takes the oldest message; ACCUMULATE takes all that are there and gives their sum.
+
+    Examples
+    --------
+    >>> from lahar.processes import ChannelConfig, Injector, ReceiveEmpty, SinkRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> policies = ChannelConfig(receive_empty=ReceiveEmpty.NON_BLOCKING_ZEROS)
+    >>> injector, sink = Injector(shape=(1,), channel_config=policies), SinkRingBuffer(shape=(1,), buffer=3)
+    >>> injector.out_port.connect(sink.a_in)
+    >>> with sink:
+    ...     sink.run(condition=RunSteps(num_steps=3), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())  # nothing was sent: the network ran on with zeros
+    [[0. 0. 0.]]
     """
 
     send_full: SendFull = SendFull.BLOCKING

@@ -32,6 +32,14 @@ _GEOMETRY = ("kernel_size", "padding", "stride", "dilation", "groups")
 class Conv(AbstractProcess):
     """Convolves images: ``a_out[t + 1] = convolution of s_in[t] with weight`` (the kernel is flipped).
 
+    With P the input of time step t (or which of its elements are not 0) between zeros of `padding`, the group
+    ``g = k // (C_out / groups)`` of output channel k, and stride (s_x, s_y) and dilation (d_x, d_y)::
+
+        a_out[x, y, k] = sum_{c, i, j} P[x s_x + (K_x - 1 - i) d_x, y s_y + (K_y - 1 - j) d_y, g C_in / groups + c]
+                                       * weight[k, i, j, c]
+
+    Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), draws all options.
+
     Parameters
     ----------
     weight : array_like, shape (C_out, K_x, K_y, C_in/groups)
@@ -76,6 +84,22 @@ class Conv(AbstractProcess):
     -----
     LaharWarning
         `weight_exp` or `num_weight_bits` is given although it has no effect.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lahar.processes import Conv, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> image = np.eye(3)[:, :, np.newaxis, np.newaxis]  # x, y, channel, time
+    >>> convolution = Conv(weight=np.ones((1, 2, 2, 1)), input_shape=(3, 3, 1), padding=(1, 0), stride=2)
+    >>> source, sink = SourceRingBuffer(data=image), SinkRingBuffer(shape=convolution.output_shape, buffer=2)
+    >>> source.s_out.connect(convolution.s_in)
+    >>> convolution.a_out.connect(sink.a_in)
+    >>> with convolution:
+    ...     convolution.run(condition=RunSteps(num_steps=2), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get()[..., 0, 1])
+    [[1.]
+     [1.]]
     """
 
     def __init__(

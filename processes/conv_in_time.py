@@ -32,6 +32,8 @@ _KEYWORDS = ("weights", "name", "num_message_bits", "log_config", *OPTIONS)
 class ConvInTime(AbstractProcess):
     """Convolves inputs over time: ``a_out[t + 1] = sum_{i=0}^{K-1} weights[K-1-i] @ s_in[t - i]``.
 
+    A finite impulse response filter: Oppenheim & Schafer, "Discrete-Time Signal Processing" (1989).
+
     Parameters
     ----------
     weights : array_like, shape (K, m, n)
@@ -67,6 +69,19 @@ class ConvInTime(AbstractProcess):
     -----
     LaharWarning
         An argument without effect is given.
+
+    Examples
+    --------
+    >>> from lahar.processes import ConvInTime, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[1, 0, 0, 0, 0]]), SinkRingBuffer(shape=(1,), buffer=5)
+    >>> synapses = ConvInTime(weights=[[[3]], [[5]], [[7]]])
+    >>> source.s_out.connect(synapses.s_in)
+    >>> synapses.a_out.connect(sink.a_in)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=5), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[0. 7. 5. 3. 0.]]
     """
 
     def __init__(

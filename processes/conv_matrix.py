@@ -12,7 +12,17 @@ from .errors import ShapeError, ValidationError
 
 
 class TensorOrder(IntEnum):
-    """Order of the axes of kernels (N: output channels) and, without N, of inputs and outputs."""
+    """Order of the axes of kernels (N: output channels) and, without N, of inputs and outputs.
+
+    Attributes
+    ----------
+    NCHW, HWCN
+        Correlations, as elsewhere in machine learning.
+    CHWN
+        Refused: its meaning was never settled.
+    NWHC
+        The order of the Process `Conv`, a convolution.
+    """
 
     NCHW = 1
     CHWN = 2

@@ -85,6 +85,22 @@ class SpikeDataloader(AbstractProcess):
         An element of the data set is no pair of arrays, or a number no integer.
     ShapeError
         A sample has no axis besides time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lahar.processes import SinkRingBuffer, SpikeDataloader
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> dataset = [(np.array([[1, 2]]), 7), (np.array([[3, 4]]), 8)]
+    >>> loader = SpikeDataloader(dataset=dataset, interval=2)
+    >>> sink, labels = SinkRingBuffer(shape=(1,), buffer=5), SinkRingBuffer(shape=(1,), buffer=5)
+    >>> loader.s_out.connect(sink.a_in)
+    >>> loader.ground_truth.connect(labels.a_in)
+    >>> with loader:
+    ...     run_cfg = Loihi2SimCfg(select_tag="floating_pt", launcher="inline")
+    ...     loader.run(condition=RunSteps(num_steps=5), run_cfg=run_cfg)
+    ...     print(sink.data.get(), labels.data.get())
+    [[0. 1. 2. 3. 4.]] [[0. 7. 7. 8. 8.]]
     """
 
     def __init__(
@@ -142,6 +158,22 @@ class StateDataloader(VarAccessProcess):
         The data set is empty or `interval` is not positive.
     ArgumentTypeError
         An element of the data set is no pair of arrays, or a number no integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lahar.processes import LIF, StateDataloader
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> dataset = [(np.array([5, 6]), 0), (np.array([7, 8]), 1)]
+    >>> lif, loader = LIF(shape=(2,)), StateDataloader(dataset=dataset, interval=3)
+    >>> loader.connect_var(lif.bias_mant)
+    >>> with lif:
+    ...     run_cfg = Loihi2SimCfg(select_tag="fixed_pt", launcher="inline")
+    ...     for steps in (1, 3):
+    ...         lif.run(condition=RunSteps(num_steps=steps), run_cfg=run_cfg)
+    ...         print(lif.bias_mant.get())
+    [5 6]
+    [7 8]
     """
 
     def __init__(
@@ -269,7 +301,6 @@ class AbstractPyStateDataloader(AbstractPyDataloader, VarAccessModel):
                 f"'{self.process_name}': sample {number} has shape {sample.shape}, the Var {self.state.shape}."
             )
         self.state.write(sample)
-        self.state.wait()
 
 
 @implements(proc=StateDataloader, protocol=LoihiProtocol)

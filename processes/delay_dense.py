@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .delays import LONGEST_DELAY, DelayLineModel, check_delays, check_max_delay
+from .delays import DelayLineModel, FixedDelayLineModel, check_delays, check_max_delay
 from .dense import AbstractPyDenseModelBitAcc, AbstractPyDenseModelFloat, Dense
 from .errors import ShapeError
 from .model import CPU, LavaPyType, LoihiProtocol, implements, requires, tag
@@ -17,6 +17,8 @@ class DelayDense(Dense):
     """Connects every input to every output, later by the delay of the synapse.
 
     ``a_out[i, t + 1] = sum_j weights[i, j] * s_in[j, t - delays[i, j]]``
+
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
 
     Parameters
     ----------
@@ -45,6 +47,20 @@ class DelayDense(Dense):
     ------
     ShapeError, DtypeError, ValidationError
         `delays` has another shape than `weights`, are no integers, or negative; `max_delay` is negative.
+
+    Examples
+    --------
+    >>> from lahar.processes import DelayDense, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[1, 0, 0, 0, 0]]), SinkRingBuffer(shape=(2,), buffer=5)
+    >>> synapses = DelayDense(weights=[[5], [6]], delays=[[0], [2]])
+    >>> source.s_out.connect(synapses.s_in)
+    >>> synapses.a_out.connect(sink.a_in)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=5), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[0. 5. 0. 0. 0.]
+     [0. 0. 0. 6. 0.]]
     """
 
     _keywords = (*Dense._keywords, "delays", "max_delay")
@@ -118,24 +134,13 @@ class PyDelayDenseModelFloat(AbstractPyDelayDenseModel, AbstractPyDenseModelFloa
 @implements(proc=DelayDense, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
-class PyDelayDenseModelBitAcc(AbstractPyDelayDenseModel, AbstractPyDenseModelBitAcc):
+class PyDelayDenseModelBitAcc(FixedDelayLineModel, AbstractPyDelayDenseModel, AbstractPyDenseModelBitAcc):
     """Fixed-point DelayDense: products of int32 wrap, their sums are int64, and the buffer of int32 wraps."""
 
     kind = "DelayDense"
-    longest_delay = LONGEST_DELAY
 
-    a_buff: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=16)
     delays: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=6)
 
     def sum_types(self, spikes: np.ndarray, graded: bool) -> tuple[Any, Any]:
         """Return the type of weights and payloads, and int64."""
         return (self.sum_dtype(spikes) if graded else np.int32), np.int64
-
-    def scale(self, total: np.ndarray) -> np.ndarray:
-        """Apply `weight_exp`."""
-        return self.shift(total)
-
-    def run_spk(self) -> None:
-        if self.time_step == 1:
-            self.prepare_weights()
-        super().run_spk()

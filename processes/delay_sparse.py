@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .delays import LONGEST_DELAY, DelayLineModel, check_delays, check_max_delay
+from .delays import DelayLineModel, FixedDelayLineModel, check_delays, check_max_delay
 from .errors import ShapeError
 from .fan_out import FanOut
 from .model import CPU, LavaPyType, LoihiProtocol, SparseMatrix, implements, requires, tag
@@ -20,6 +20,8 @@ class DelaySparse(Sparse):
     """Connects some inputs to some outputs, later by the delay of the synapse.
 
     ``a_out[i, t + 1] = sum_j weights[i, j] * s_in[j, t - delays[i, j]]``
+
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
 
     Parameters
     ----------
@@ -50,6 +52,20 @@ class DelaySparse(Sparse):
     ------
     ShapeError, DtypeError, ValidationError
         `delays` has another shape than `weights`, are no integers, or negative; `max_delay` is negative.
+
+    Examples
+    --------
+    >>> from lahar.processes import DelaySparse, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[1, 0, 0, 0, 0]]), SinkRingBuffer(shape=(2,), buffer=5)
+    >>> synapses = DelaySparse(weights=[[5], [6]], delays=[[0], [2]])
+    >>> source.s_out.connect(synapses.s_in)
+    >>> synapses.a_out.connect(sink.a_in)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=5), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[0. 5. 0. 0. 0.]
+     [0. 0. 0. 6. 0.]]
     """
 
     _keywords = (*Sparse._keywords, "delays", "max_delay")
@@ -142,24 +158,12 @@ class PyDelaySparseModelFloat(AbstractPyDelaySparseModel, AbstractPySparseModelF
 @implements(proc=DelaySparse, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
-class PyDelaySparseModelBitAcc(AbstractPyDelaySparseModel, AbstractPySparseModelBitAcc):
+class PyDelaySparseModelBitAcc(FixedDelayLineModel, AbstractPyDelaySparseModel, AbstractPySparseModelBitAcc):
     """Fixed-point DelaySparse: everything is int32 and wraps, unless graded inputs are wider."""
 
     kind = "DelaySparse"
-    longest_delay = LONGEST_DELAY
-
-    a_buff: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=16)
 
     def sum_types(self, spikes: np.ndarray, graded: bool) -> tuple[Any, Any]:
         """Return the type of weights and payloads for both."""
         dtype = self.sum_dtype(spikes) if graded else np.int32
         return dtype, dtype
-
-    def scale(self, total: np.ndarray) -> np.ndarray:
-        """Apply `weight_exp`."""
-        return self.shift(total)
-
-    def run_spk(self) -> None:
-        if self.time_step == 1:
-            self.prepare_weights()
-        super().run_spk()

@@ -9,7 +9,8 @@ import numpy as np
 
 from .errors import DtypeError, LaharWarning, ShapeError, ValidationError
 from .fan_out import add_up
-from .model import PyLoihiProcessModel
+from .model import LavaPyType, PyLoihiProcessModel
+from .overflow import OverflowWatch
 from .parameters import as_integer
 
 # Time steps by which the hardware can delay a spike.
@@ -140,6 +141,9 @@ class DelayLineModel(PyLoihiProcessModel):
         """Return the dtypes in which payloads multiply weights, and in which contributions are added."""
         raise NotImplementedError(f"{type(self).__name__} must define sum_types().")
 
+    def watch(self, spikes: np.ndarray, active: np.ndarray, graded: bool) -> None:
+        """Look for sums that do not fit; floating point has none."""
+
     def scale(self, total: np.ndarray) -> np.ndarray:
         """Return what is added to the buffer, given the sums of a time step."""
         return total
@@ -155,6 +159,35 @@ class DelayLineModel(PyLoihiProcessModel):
             return
         graded = self.num_message_bits.item() > 0
         product_dtype, sum_dtype = self.sum_types(spikes, graded)
+        self.watch(spikes, active, graded)
         places, values = self.contributions(spikes, active, graded, product_dtype)
         total = add_up(places, values, buffer.size + 1, sum_dtype)[:-1]
         buffer += self.scale(total).reshape(buffer.shape, order="F").astype(buffer.dtype, copy=False)
+
+
+class FixedDelayLineModel(DelayLineModel):
+    """Delay line in fixed point; stands before the fixed-point model of the connection without delays."""
+
+    longest_delay = LONGEST_DELAY
+
+    _watch: OverflowWatch
+    weights: Any
+    a_buff: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=16)
+
+    def watch(self, spikes: np.ndarray, active: np.ndarray, graded: bool) -> None:
+        """Warn of sums of this time step that do not fit into 32 bits."""
+
+        def sums(dtype: Any) -> np.ndarray:
+            places, values = self.contributions(spikes, active, graded, dtype)
+            return add_up(places, values.astype(dtype), self.a_buff.size + 1, dtype)[:-1]
+
+        self._watch.look(spikes, graded, self.row_sum, sums)
+
+    def scale(self, total: np.ndarray) -> np.ndarray:
+        """Apply `weight_exp`."""
+        return self.shift(total)
+
+    def run_spk(self) -> None:
+        if self.time_step == 1:
+            self.prepare_weights()
+        super().run_spk()

@@ -76,6 +76,8 @@ class Delta(DeltaStage):
     Fixed point sends ``s >> state_exp`` (what the shift cuts off is lost). The constructor multiplies `vth`
     with ``2**(spike_exp + state_exp)``, also for floating point.
 
+    O'Connor & Welling, "Sigma delta quantized networks" (2016).
+
     Parameters
     ----------
     shape : tuple of int

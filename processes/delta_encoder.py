@@ -27,7 +27,19 @@ from .var import Var
 
 
 class Compression(Enum):
-    """What a DeltaEncoder sends: all values, or in one of the forms of `delta_encoding`."""
+    """What a DeltaEncoder sends: all values, or in one of the forms of `delta_encoding`.
+
+    Attributes
+    ----------
+    DENSE
+        All values.
+    SPARSE
+        Values and positions of the changes.
+    PACKED_4
+        The low bytes of all values, four to a word of 32 bits.
+    DELTA_SPARSE_8
+        The low bytes of the changes and the gaps between them, four to a word.
+    """
 
     DENSE = 0
     SPARSE = 1
@@ -41,9 +53,12 @@ class DeltaEncoder(AbstractProcess):
     With ``a = a_in << spike_exp``, each time step computes ``d = a - act + residue`` and ``s = d`` where
     ``|d| >= vth``, else 0, limited to `num_bits` bits; ``residue = d - s`` and ``act = a`` are kept.
 
+    O'Connor & Welling, "Sigma delta quantized networks" (2016).
+
     Parameters
     ----------
     shape : tuple of int
+        Shape S of the input.
     vth : float
         Threshold in units of the input.
     spike_exp : int
@@ -51,14 +66,19 @@ class DeltaEncoder(AbstractProcess):
     num_bits : int, optional
         Bits of a change, with its sign; None: no limit.
     compression : Compression
+        What is sent: all values, or one of the forms that list changes.
+    name : str, optional
+    log_config : LogConfig, optional
 
     Attributes
     ----------
-    a_in : InPort
-    s_out : OutPort
+    shape : tuple of int
+    a_in : InPort, shape S
+    s_out : OutPort, shape S
+        int32; except for Compression.DENSE it sends pairs of data and index.
     vth : Var, shape (1,)
         Threshold, shifted by `spike_exp`.
-    act, residue : Var
+    act, residue : Var, shape S
         Last input, and what has not been sent of its changes.
     spike_exp : Var, shape (1,)
     a_min, a_max : Var, shape (1,)
@@ -70,6 +90,20 @@ class DeltaEncoder(AbstractProcess):
         An argument has the wrong type.
     ValidationError
         `spike_exp` is negative or `num_bits` not positive.
+
+    Examples
+    --------
+    >>> from lahar.processes import DeltaEncoder, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[5, 6, 8, 1, 1]]), SinkRingBuffer(shape=(1,), buffer=6)
+    >>> encoder = DeltaEncoder(shape=(1,), vth=2, num_bits=4)
+    >>> source.s_out.connect(encoder.a_in)
+    >>> encoder.s_out.connect(sink.a_in)
+    >>> with encoder:
+    ...     run_cfg = Loihi2SimCfg(select_tag="fixed_pt", launcher="inline")
+    ...     encoder.run(condition=RunSteps(num_steps=6), run_cfg=run_cfg)
+    ...     print(sink.data.get())
+    [[ 0  5  0  3 -7  0]]
     """
 
     def __init__(

@@ -30,6 +30,13 @@ from .weights import is_sparse
 class Dense(AbstractProcess):
     """Connects every input to every output: ``a_out[t + 1] = weights @ s_in[t]``.
 
+    In floating point, and in fixed point with the integer weights of Loihi (Davies et al. 2018)::
+
+        a_out[i, t + 1] = sum_j weights[i, j] * x_j
+        a_out[i, t + 1] = (sum_j weights[i, j] * x_j) * 2**weight_exp          # fixed point, rounding down
+
+    over ascending j, where ``x = s_in[t]`` if inputs are graded, else ``x = (s_in[t] != 0)``.
+
     Parameters
     ----------
     weights : array_like, shape (m, n)
@@ -66,6 +73,21 @@ class Dense(AbstractProcess):
         `weights` is sparse, or `num_weight_bits` is out of range.
     ArgumentTypeError
         An argument has the wrong type, or a keyword is unknown.
+
+    Examples
+    --------
+    >>> from lahar.processes import Dense, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[1, 0, 0], [1, 5, 0]]), SinkRingBuffer(shape=(3,), buffer=3)
+    >>> synapses = Dense(weights=[[1, 2], [3, 4], [5, 6]])
+    >>> source.s_out.connect(synapses.s_in)
+    >>> synapses.a_out.connect(sink.a_in)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=3), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[ 0.  3.  2.]
+     [ 0.  7.  4.]
+     [ 0. 11.  6.]]
     """
 
     _keywords: tuple[str, ...] = ("weights", "name", "num_message_bits", "log_config")

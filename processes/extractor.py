@@ -129,6 +129,8 @@ class VarWire(_Receiver):
     ----------
     wire_tap : RefPort
         Of the shape of the Var.
+    out_port : OutPort
+        The pipe to the program, of the shape of the Var.
     dropped : Var, shape (1,)
         Number of values that were dropped because the buffer was full.
 
@@ -136,6 +138,17 @@ class VarWire(_Receiver):
     ------
     ArgumentTypeError, ValidationError
         An argument has the wrong type, or is not positive.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF, VarWire
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> lif, wire = LIF(shape=(2,), bias_mant=[1, 2]), VarWire()
+    >>> wire.connect_var(lif.v)
+    >>> with lif:
+    ...     lif.run(condition=RunSteps(num_steps=2), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(wire.receive(), wire.receive())
+    [1. 2.] [2. 4.]
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Collection
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from .errors import DtypeError, LaharWarning
 from .model import LavaPyType, PyInPort, PyLoihiProcessModel, PyOutPort
+from .overflow import OverflowWatch, largest_row_sum
 from .parameters import refuse_unknown_keywords
 from .process import AbstractProcess
 from .weights import (
@@ -25,8 +25,6 @@ from .weights import (
 )
 
 OPTIONS = ("weight_exp", "num_weight_bits", "sign_mode")
-_WRAPS = 2.0**31
-_SAFE = 0.99 * _WRAPS  # what single precision may be wrong by is far less
 
 
 def check_options(
@@ -107,8 +105,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
             self.proc_params.get("weights"),
         )
         self._warned = False
-        self._has_wrapped = False
-        self._largest_weight = 2**WEIGHT_BITS
+        self._watch = OverflowWatch(lambda: f"{self.kind} '{self.process_name}'", self.weight_exp)
 
     def run_spk(self) -> None:
         if self.time_step == 1:
@@ -117,14 +114,17 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
         spikes = self.s_in.recv()
         graded = self.num_message_bits.item() > 0
         dtype = self.sum_dtype(spikes) if graded else np.int64
+        self._watch.look(spikes, graded, self.row_sum, lambda dtype: self.weighted_sum(spikes, graded, dtype))
         total = self.shift(self.weighted_sum(spikes, graded, dtype))
-        if not self._has_wrapped:
-            self._look_for_wrapping(spikes, graded, dtype)
         self.a_buff = total.astype(np.int64, copy=False)
 
     def weighted_sum(self, spikes: np.ndarray, graded: bool, dtype: Any) -> np.ndarray:
         """Return a new array with the sum of weights times spikes in `dtype`; subclasses must define it."""
         raise NotImplementedError(f"{type(self).__name__} must define weighted_sum().")
+
+    def row_sum(self) -> int:
+        """Return the largest sum of absolute weights of an output."""
+        return largest_row_sum(self.weights)
 
     def weight_values(self) -> np.ndarray:
         """Return the weights as an array of int32 that may be written to; of a sparse matrix the entries."""
@@ -149,9 +149,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
 
     def on_var_update(self) -> None:
         super().on_var_update()
-        values = self.weight_values()
-        if values.size:
-            self._largest_weight = max(2**WEIGHT_BITS, int(values.max()), -int(values.min()))
+        self._watch.forget()
         if self.time_step > 0 and not self._warned:
             self._warn_of_illegal_weights()
 
@@ -159,6 +157,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
         """Clip and truncate the initial weights as the hardware would when it loads them."""
         self._warn_of_losses()
         self.weight_values()[...] = self._as_hardware_holds()
+        self._watch.forget()
 
     def sum_dtype(self, spikes: np.ndarray) -> Any:
         """Return the type in which weights and graded inputs are multiplied.
@@ -183,31 +182,6 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
         elif exponent < 0:
             np.right_shift(total, -exponent, out=total)
         return total
-
-    def _look_for_wrapping(self, spikes: np.ndarray, graded: bool, dtype: Any) -> None:
-        """Warn, once, of a sum that does not fit into 32 bits.
-
-        A bound, which is cheap, rules that out in nearly every step of nearly every network.
-        """
-        # sums of 32 bits wrap before they are shifted right, wider ones are sent after it
-        scale = 2.0 ** (max(self.weight_exp, 0) if dtype is np.int32 else self.weight_exp)
-        if graded:
-            payload = spikes.astype(np.float32)
-            reach = math.sqrt(spikes.size * float(payload.dot(payload)))  # at least the sum of their sizes
-        else:
-            reach = spikes.size
-        if reach * self._largest_weight * scale < _SAFE:
-            return
-        exact = scale * self.weighted_sum(spikes, graded, np.int64)
-        worst = exact[np.abs(exact).argmax()] if exact.size else 0.0
-        if not -_WRAPS <= worst < _WRAPS:
-            self._has_wrapped = True
-            warnings.warn(
-                f"{self.kind} '{self.process_name}': sums do not fit into 32 bits and wrap, the first in time step "
-                f"{self.time_step}, where the largest is about {worst:.4g}. Scale the weights or the inputs down.",
-                LaharWarning,
-                stacklevel=2,
-            )
 
     def _as_hardware_holds(self) -> np.ndarray:
         mode = self.resolve_sign_mode()

@@ -5,10 +5,13 @@ States are 24-bit numbers held in int32, which wraps silently; products with a d
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from .errors import LaharWarning
 
 STATE_LIMIT = 2**23  # states lie strictly between -STATE_LIMIT and STATE_LIMIT, or wrap there
 
@@ -74,3 +77,17 @@ def scaled_bias(mantissa: np.ndarray, exponent: np.ndarray) -> np.ndarray:
         np.left_shift(mantissa, np.maximum(exponent, 0)),
         np.right_shift(mantissa, np.maximum(-exponent, 0)),
     )
+
+
+def warn_of_lost_bias(process_name: str, mantissa: np.ndarray, exponent: np.ndarray) -> None:
+    """Warn if ``mantissa * 2**exponent`` does not fit into 32 bits, to which `scaled_bias` wraps it."""
+    exact = np.ldexp(mantissa.astype(np.float64), exponent.astype(np.int32))
+    lost = np.flatnonzero((exact >= 2.0**31) | (exact < -(2.0**31)))
+    if lost.size:
+        k = lost[0]
+        warnings.warn(
+            f"'{process_name}': the bias {mantissa.flat[k]} * 2**{exponent.flat[k]} does not fit into 32 bits and "
+            f"wraps ({lost.size} of {mantissa.size} values).",
+            LaharWarning,
+            stacklevel=3,
+        )

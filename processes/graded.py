@@ -67,8 +67,15 @@ class _Vector(Population):
 
 
 class _OneInput(_Vector):
-    def __init__(self, shape: tuple[int, ...], *args: Any, **kwargs: Any) -> None:
-        super().__init__(shape, *args, **kwargs)
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        vth: Any = 1,
+        exp: int = 0,
+        name: str | None = None,
+        log_config: Any = None,
+    ) -> None:
+        super().__init__(shape, vth, exp, name, log_config)
         self.a_in = InPort(shape=shape)
 
 
@@ -127,12 +134,34 @@ class GradedVec(_OneInput):
 
 
 class GradedReluVec(_OneInput):
-    """Sends its input where it exceeds a threshold: `GradedVec` with ``s = v where v > vth, else 0``.
+    """Sends its input where it exceeds a threshold (fixed point only).
+
+    With input a of the same time step, in int32, which wraps::
+
+        v = v + a
+        s = v where v > vth, else 0
+        v = 0
 
     Parameters
     ----------
     shape, vth, exp, name, log_config
-        See `GradedVec`, also for attributes and errors.
+        See `GradedVec`.
+
+    Attributes
+    ----------
+    a_in : InPort, shape S
+    s_out : OutPort, shape S
+    v : Var, shape S
+        0 after every time step; a value that is set is added to the next input.
+    vth : Var, shape (1,) or S
+    exp : Var, shape (1,)
+        All are int32.
+    shape : tuple of int
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError
+        See `GradedVec`.
 
     Examples
     --------

@@ -32,8 +32,13 @@ _MIDDLE = 1.238982962  # spreads the error of a guess evenly between two powers 
 class InvSqrt(Population):
     """Sends ``1 / sqrt(a)``, element by element.
 
-    Floating point sends the quotient itself: infinity for 0, NaN for negative numbers. Fixed point sends 0
-    for 0, else `inv_sqrt` of the input, which is close to ``2**18 / sqrt(a)``.
+    With input a of the same time step::
+
+        s = 1 / a**0.5                         # floating point: infinity for 0, NaN below
+        s = 0 where a == 0, else inv_sqrt(a)   # fixed point: close to 2**18 / sqrt(a)
+
+    `inv_sqrt` is Newton's method from a guess by the number of leading zeros, as in Lomont, "Fast inverse square
+    root" (2003).
 
     Parameters
     ----------

@@ -16,8 +16,12 @@ class LearningDense(PlasticSynapses):
     """Dense connection whose weights change by a learning rule.
 
     As with `Dense`, ``a_out[t + 1] = weights @ s_in[t]``. At the end of every epoch of the rule's `t_epoch`
-    time steps the rule changes `weights`, `tag_1` and `tag_2`; changed weights count from the next time step
-    on.
+    time steps the rule changes them; changed weights count from the next time step on::
+
+        weights[j, i] = limit(weights[j, i] + dw(x_i, y_j, weights[j, i], tag_1[j, i], tag_2[j, i]))
+
+    and likewise `tag_2` by dd and `tag_1` by dt. Floating point limits only signs; fixed point computes and
+    rounds as the learning engine of Loihi does (Davies et al. 2018).
 
     Parameters
     ----------
@@ -54,6 +58,10 @@ class LearningDense(PlasticSynapses):
     a_buff : Var, shape (post,)
         What is sent in the next time step.
     num_message_bits : Var, shape (1,)
+    tag_1, tag_2 : Var, shape (post, pre)
+        Synaptic variables ``t`` and ``d``.
+    s_in_bap, s_in_y1, ..., x0, tx, x1, ..., dw, dd, dt, x1_tau, x1_impulse, ...
+        Ports, traces and parameters of the rule: see `LearningConnectionProcess`.
 
     Raises
     ------
@@ -68,6 +76,20 @@ class LearningDense(PlasticSynapses):
     -----
     LaharWarning
         A `graded_spike_cfg` other than the default is combined with binary spikes.
+
+    Examples
+    --------
+    >>> from lahar.processes import LearningDense, SourceRingBuffer, STDPLoihi
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> rule = STDPLoihi(learning_rate=1, A_plus=1, A_minus=-1, tau_plus=10, tau_minus=10, rng_seed=0)
+    >>> synapses = LearningDense(weights=[[50, 50]], learning_rule=rule)
+    >>> pre, post = SourceRingBuffer(data=[[1, 0, 0], [0, 0, 1]]), SourceRingBuffer(data=[[0, 1, 0]])
+    >>> pre.s_out.connect(synapses.s_in)
+    >>> post.s_out.connect(synapses.s_in_bap)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=3), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(synapses.weights.get().round(2))
+    [[64.48 35.52]]
     """
 
     def as_weights(self, weights: Any) -> np.ndarray:

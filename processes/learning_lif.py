@@ -22,10 +22,15 @@ from .parameters import parameter_var
 class LearningLIF(LearningNeuronProcess, AbstractLIF):
     """`LIF` with the ports of a learning neuron.
 
-    In every time step it computes what `LIF` does and sends its spikes also on `s_out_bap`, and the Vars
-    `y1`, `y2`, `y3` on `s_out_y1`, `s_out_y2`, `s_out_y3`. What arrives at `a_third_factor_in` is taken and
-    not used. For a rule of one's own for the traces, derive a class from this one and a model from
+    In every time step it computes what `LIF` does, takes what arrives at `a_third_factor_in` without using
+    it, and sends the Vars `y1`, `y2`, `y3` and its spikes s also over the learning ports::
+
+        s_out = s_out_bap = s;  s_out_y1 = y1;  s_out_y2 = y2;  s_out_y3 = y3
+
+    For a rule of one's own for the traces, derive a class from this one and a model from
     `LearningNeuronModelFloat` and `AbstractPyLifModelFloat` (or their fixed-point counterparts).
+
+    Gerstner & Kistler, "Spiking Neuron Models" (2002), section 4.1.
 
     Parameters
     ----------

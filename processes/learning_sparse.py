@@ -18,9 +18,11 @@ from .weights import to_int32
 class LearningSparse(PlasticSynapses):
     """Sparse connection whose weights change by a learning rule.
 
-    Computes what `LearningDense` computes, at its synapses only: entries that are stored learn even if their
-    weight is zero, all others stay zero. Time and memory are in proportion to the synapses, and a learning
-    epoch touches only those whose neurons spiked.
+    Computes what `LearningDense` computes, ``weights = limit(weights + dw)`` at the end of every epoch, at its
+    synapses only: entries that are stored learn even if their weight is zero, all others stay zero. Time and
+    memory are in proportion to the synapses, and a learning epoch touches only those whose neurons spiked.
+
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ class LearningSparse(PlasticSynapses):
     a_buff : Var, shape (post,)
         What is sent in the next time step.
     num_message_bits : Var, shape (1,)
+    s_in_bap, s_in_y1, ..., x0, tx, x1, ..., dw, dd, dt, x1_tau, x1_impulse, ...
+        Ports, traces and parameters of the rule: see `LearningConnectionProcess`.
 
     Raises
     ------

@@ -25,6 +25,8 @@ class LIFRefractory(LIF):
 
     The threshold is compared in all neurons: with a negative `vth` the resting ones spike in every step.
 
+    Gerstner & Kistler, "Spiking Neuron Models" (2002), section 4.1.
+
     Parameters
     ----------
     shape : tuple of int

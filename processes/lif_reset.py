@@ -20,6 +20,8 @@ class LIFReset(LIF):
 
     Time steps count from 1: an offset of 0 resets in steps `reset_interval`, 2 `reset_interval`, and so on.
 
+    Gerstner & Kistler, "Spiking Neuron Models" (2002), section 4.1.
+
     Parameters
     ----------
     shape : tuple of int

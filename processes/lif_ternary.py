@@ -22,6 +22,8 @@ class TernaryLIF(AbstractLIF):
 
     In fixed point both thresholds are shifted left by 6 bits.
 
+    Guo et al., "Ternary spike: learning ternary spikes for spiking neural networks" (2024).
+
     Parameters
     ----------
     shape : tuple of int

@@ -69,7 +69,8 @@ class Monitor(AbstractProcess):
         ----------
         target : Var or OutPort
             Of a Process of the network. A Var's sample of step t is its value after all phases of that
-            step; an OutPort must send one message per step.
+            step, before other Processes write to it over RefPorts; an OutPort must send one message per
+            step.
         num_steps : int
             Number of time steps, over all consecutive runs.
         stride : int

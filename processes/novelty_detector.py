@@ -35,6 +35,8 @@ class NoveltyDetector(AbstractProcess):
 
     An input of step t, without an output and without a newer input, is reported in step ``t + t_wait + 1``.
 
+    Hajizada et al., "Interactive continual learning for robots: a neuromorphic approach" (2022).
+
     Parameters
     ----------
     t_wait : int

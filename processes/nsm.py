@@ -40,6 +40,8 @@ class Readout(AbstractProcess):
             elif proto_labels[w] < 0:  proto_labels[w] = out = label
         send out, feedback, trigger
 
+    Hajizada et al., "Interactive continual learning for robots: a neuromorphic approach" (2022).
+
     Parameters
     ----------
     n_protos : int
@@ -112,8 +114,14 @@ class Readout(AbstractProcess):
 class Allocator(AbstractProcess):
     """Sends the next id, counting up, whenever it is triggered (fixed point only).
 
-    In every time step: if ``trigger_in != 0`` send `next_alloc_id` and increment it, else send 0. Ids go on
-    beyond `n_protos`, with a warning.
+    In every time step::
+
+        where trigger_in != 0:  allocate_out = next_alloc_id;  next_alloc_id = next_alloc_id + 1
+        otherwise:              allocate_out = 0
+
+    Ids go on beyond `n_protos`, with a warning.
+
+    Hajizada et al., "Interactive continual learning for robots: a neuromorphic approach" (2022).
 
     Parameters
     ----------

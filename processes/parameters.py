@@ -177,13 +177,19 @@ def check_integers(where: str, given: Any, low: int, high: int) -> None:
             f"{where} is an integer of 32 bits in fixed point, not {broken.flat[0].item()!r}. Give an "
             "integer, or run with floating_pt models."
         )
+    warn_outside(where, given, low, high)
+
+
+def warn_outside(where: str, given: Any, low: int, high: int) -> None:
+    """Warn of numbers (array_like, or None for none) outside [low, high], the useful range."""
+    array = np.asarray(low if given is None else given)
     outside = array[(array < low) | (array > high)]
-    if outside.size and given is not None:
+    if outside.size:
         warnings.warn(
             f"{where} = {int(outside.flat[0])} is outside [{low}, {high}], the useful range "
             f"({outside.size} of {array.size} values).",
             LaharWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

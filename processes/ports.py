@@ -282,7 +282,27 @@ class AbstractRVPort(AbstractPort):
 
 
 class OutPort(AbstractIOPort, AbstractSrcPort):
-    """Sends one message per `send` of its model to every connected InPort."""
+    """Sends one message per `send` of its model to every connected InPort.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the messages.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `shape` is not a tuple of integers.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF, Dense
+    >>> neurons, synapses, more = LIF(shape=(2, 3)), Dense(weights=[[1] * 6]), LIF(shape=(3, 2))
+    >>> neurons.s_out.flatten().connect(synapses.s_in)  # one source, two destinations
+    >>> neurons.s_out.transpose().connect(more.a_in)
+    >>> [port.path for port in neurons.s_out.get_dst_ports()] == [synapses.s_in.path, more.a_in.path]
+    True
+    """
 
     def connect(self, ports: Any, connection_configs: Any = None) -> None:
         """Connect to one or a list of InPorts, or up to an OutPort of the parent Process."""
@@ -298,7 +318,32 @@ class OutPort(AbstractIOPort, AbstractSrcPort):
 
 
 class InPort(AbstractIOPort, AbstractDstPort):
-    """Receives; messages of several sources are summed in the order in which they were connected."""
+    """Receives; messages of several sources are summed in the order in which they were connected.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the messages.
+    reduce_op : type, optional
+        Kept for the reader; messages are always summed.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `shape` is not a tuple of integers.
+
+    Examples
+    --------
+    >>> from lahar.processes import Receiver, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> one, other, receiver = SourceRingBuffer(data=[[1]]), SourceRingBuffer(data=[[20]]), Receiver()
+    >>> receiver.a_in.connect_from([one.s_out, other.s_out])
+    >>> with receiver:
+    ...     run_cfg = Loihi2SimCfg(select_tag="fixed_pt", launcher="inline")
+    ...     receiver.run(condition=RunSteps(num_steps=1), run_cfg=run_cfg)
+    ...     print(receiver.payload.get())
+    [21]
+    """
 
     def __init__(self, shape: tuple[int, ...], reduce_op: type | None = None) -> None:
         super().__init__(shape)
@@ -318,7 +363,30 @@ class InPort(AbstractIOPort, AbstractDstPort):
 
 
 class RefPort(AbstractRVPort, AbstractSrcPort):
-    """Reads and writes one Var of another Process in the management phases."""
+    """Reads and writes one Var of another Process in the management phases.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the Var.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `shape` is not a tuple of integers.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF, AbstractProcess, RefPort
+    >>> class Observer(AbstractProcess):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.state = RefPort(shape=(2,))
+    >>> lif, observer = LIF(shape=(2,), name="lif"), Observer()
+    >>> observer.state.connect_var(lif.v)
+    >>> print(observer.state.get_dst_vars()[0].path)
+    lif.v
+    """
 
     def connect(self, ports: Any, connection_configs: Any = None) -> None:
         """Connect to one VarPort, or to a RefPort of a parent Process."""
@@ -386,6 +454,23 @@ class VarPort(AbstractRVPort, AbstractDstPort):
     ----------
     var : Var
         A shareable Var; the port takes its shape.
+
+    Examples
+    --------
+    >>> from lahar.processes import AbstractProcess, RefPort, Var, VarPort
+    >>> class Store(AbstractProcess):
+    ...     def __init__(self):
+    ...         super().__init__(name="store")
+    ...         self.value = Var(shape=(3,))
+    ...         self.access = VarPort(self.value)
+    >>> class User(AbstractProcess):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.there = RefPort(shape=(3,))
+    >>> store, user = Store(), User()
+    >>> user.there.connect(store.access)
+    >>> print(user.there.get_dst_vars()[0].path)
+    store.value
     """
 
     def __init__(self, var: Var) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import itertools
 import logging
 import weakref
@@ -39,6 +40,15 @@ class LogConfig:
     ------
     ValidationError
         If `logs_to_file` is set without a `file`.
+
+    Examples
+    --------
+    >>> import logging
+    >>> from lahar.processes import LIF, LogConfig
+    >>> config = LogConfig(level_console=logging.CRITICAL)
+    >>> lif = LIF(shape=(1,), log_config=config)
+    >>> print(config.level_console, config.logs_to_file)
+    50 False
     """
 
     file: str = ""
@@ -211,6 +221,12 @@ class ProcessServer:
 class ProcessPostInitCaller(ABCMeta):
     """Registers ports and Vars once the most derived constructor has returned."""
 
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """What the constructor takes, for `help` and editors; they would show the arguments of `__call__`."""
+        signature = inspect.signature(cls.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         process = super().__call__(*args, **kwargs)
         process._post_init()
@@ -238,6 +254,37 @@ class AbstractProcess(metaclass=ProcessPostInitCaller):
         Number of the Process in this program, from 0.
     in_ports, out_ports, ref_ports, var_ports, vars, procs : Collection
         Members by attribute name, in alphabetical order.
+
+    Examples
+    --------
+    A Process with a model of its own:
+
+    >>> import numpy as np
+    >>> from lahar.processes import AbstractProcess, OutPort, SinkRingBuffer, Var
+    >>> from lahar.processes.model import (
+    ...     CPU, LavaPyType, LoihiProtocol, PyLoihiProcessModel, PyOutPort, implements, requires
+    ... )
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> class Counter(AbstractProcess):
+    ...     def __init__(self, *, shape):
+    ...         super().__init__(shape=shape)
+    ...         self.count = Var(shape=shape, init=0)
+    ...         self.s_out = OutPort(shape=shape)
+    >>> @implements(proc=Counter, protocol=LoihiProtocol)
+    ... @requires(CPU)
+    ... class CounterModel(PyLoihiProcessModel):
+    ...     count: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    ...     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    ...
+    ...     def run_spk(self):
+    ...         self.count += 1
+    ...         self.s_out.send(self.count)
+    >>> counter, sink = Counter(shape=(1,)), SinkRingBuffer(shape=(1,), buffer=3)
+    >>> counter.s_out.connect(sink.a_in)
+    >>> with counter:
+    ...     counter.run(condition=RunSteps(num_steps=3), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(counter.count.get(), sink.data.get())
+    [3] [[1. 2. 3.]]
     """
 
     def __init__(self, **proc_params: Any) -> None:

@@ -31,6 +31,8 @@ class ProdNeuron(Population):
         x = (a_in1 * a_in2) >> exp
         s = x where |x| > vth, else 0
 
+    Multiplication inside of a neuron: Koch & Segev, "The role of single neurons in information processing" (2000).
+
     Parameters
     ----------
     shape : tuple of int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,13 @@ class PrototypeLIF(LearningLIF):
 
     On allocation the other neurons neither spike nor are reset, wherever their voltage is.
 
+    Hajizada et al., "Interactive continual learning for robots: a neuromorphic approach" (2022).
+
     Parameters
     ----------
     shape : tuple of int
         (n,).
-    u, v, du, dv, bias_mant, bias_exp, vth, learning_rule, name, log_config, **kwargs
+    u, v, du, dv, bias_mant, bias_exp, vth, name, log_config, learning_rule, **kwargs
         See `LearningLIF`.
 
     Attributes
@@ -67,6 +70,7 @@ class PrototypeLIF(LearningLIF):
     [  0 127   0]
     """
 
+    @functools.wraps(LearningLIF.__init__)  # the same arguments
     def __init__(self, *, shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(shape=shape, **kwargs)
         if len(shape) != 1:

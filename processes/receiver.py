@@ -35,6 +35,23 @@ class Receiver(AbstractProcess):
     a_in : InPort
     payload : Var
         int64 (fractions are cut); zeros at first.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `shape` is not a tuple of integers.
+
+    Examples
+    --------
+    >>> from lahar.processes import Receiver, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, receiver = SourceRingBuffer(data=[[3, 4, 5]]), Receiver()
+    >>> source.s_out.connect(receiver.a_in)
+    >>> with source:
+    ...     run_cfg = Loihi2SimCfg(select_tag="fixed_pt", launcher="inline")
+    ...     source.run(condition=RunSteps(num_steps=2), run_cfg=run_cfg)
+    ...     print(receiver.payload.get())
+    [4]
     """
 
     def __init__(
@@ -59,6 +76,13 @@ class Receiver32Bit(AbstractProcess):
     ----------
     a_in : InPort
     payload_last_bytes, payload_first_byte : Var
+
+    Raises
+    ------
+    ArgumentTypeError
+        `shape` is not a tuple of integers.
+    CompileError
+        A network that contains it is compiled.
     """
 
     def __init__(

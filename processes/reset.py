@@ -41,6 +41,21 @@ class Reset(VarAccessProcess):
         An argument is not a number, or not an integer.
     ValidationError
         `interval` is not positive.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF, Reset
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> lif, reset = LIF(shape=(1,), bias_mant=1), Reset(interval=3, offset=1)
+    >>> reset.connect_var(lif.v)
+    >>> with lif:
+    ...     for _ in range(4):
+    ...         lif.run(condition=RunSteps(num_steps=1), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...         print(lif.v.get())
+    [1.]
+    [0.]
+    [1.]
+    [2.]
     """
 
     def __init__(
@@ -72,7 +87,6 @@ class AbstractPyReset(PeriodicModel, VarAccessModel):
 
     def run_post_mgmt(self) -> None:
         self.state.write(np.full(self.state.shape, self.reset_value.item(), self.reset_value.dtype))
-        self.state.wait()
 
 
 @implements(proc=Reset, protocol=LoihiProtocol)

@@ -40,6 +40,9 @@ class RFZero(Population):
 
     Divisions round down. The state is limited to 24 bits.
 
+    Izhikevich, "Resonate-and-fire neurons" (2001); with graded spikes: Frady et al., "Efficient neuromorphic
+    signal processing with resonator neurons" (2022).
+
     Parameters
     ----------
     shape : tuple of int

@@ -1,7 +1,7 @@
 """Resonate-and-fire neurons (RF): damped oscillators in the complex plane.
 
 Model authors derive from `AbstractPyRFModelFloat` or `AbstractPyRFModelFixed` and override the hooks
-`scale_volt`, `resonator_dynamics` and `run_spk`. Izhikevich, "Resonate-and-fire neurons" (2001).
+`scale_volt`, `resonator_dynamics` and `run_spk`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class RF(Population):
     In fixed point the constants are integers in units of ``2**-decay_bits`` and each product is divided by
     ``2**decay_bits``, rounding toward zero; inputs are shifted left by `state_exp`; the state is limited to
     24 bits.
+
+    Izhikevich, "Resonate-and-fire neurons" (2001).
 
     Parameters
     ----------

@@ -23,7 +23,23 @@ class RF_IZ(RF):  # noqa: N801
     Parameters
     ----------
     shape, period, alpha, state_exp, decay_bits, vth, name, log_config
-        See `RF`, also for attributes and errors.
+        See `RF`.
+
+    Attributes
+    ----------
+    a_real_in, a_imag_in : InPort, shape S
+    s_out : OutPort, shape S
+        bool, int32 in fixed point.
+    real, imag : Var, shape S
+        float64 or int32.
+    sin_decay, cos_decay, vth : Var, shape (1,) or S
+    state_exp, decay_bits : Var, shape (1,)
+    shape : tuple of int
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ValidationError, DtypeError
+        See `RF`.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""Diagonal state-space models (S4D) as neurons, plain and between sigma-delta stages (floating point only).
-
-Gu et al., "On the parameterization and initialization of diagonal state space models" (2022).
-"""
+"""Diagonal state-space models (S4D) as neurons, plain and between sigma-delta stages (floating point only)."""
 
 from __future__ import annotations
 
@@ -37,6 +34,8 @@ class S4d(Population):
 
         s4_state = s4_state * a + x * b
         s = real((c * s4_state) * 2)
+
+    Gu et al., "On the parameterization and initialization of diagonal state space models" (2022).
 
     Parameters
     ----------
@@ -120,6 +119,8 @@ class SigmaS4dDelta(SigmaDelta):
         s4_state = s4_state * a + sigma * b
         s = the delta stage of `Delta`, applied to (c * s4_state) * 2
 
+    Gu et al., "On the parameterization and initialization of diagonal state space models" (2022).
+
     Parameters
     ----------
     shape : tuple of int
@@ -143,7 +144,11 @@ class SigmaS4dDelta(SigmaDelta):
     sigma, act, residue, error : Var, shape S, float64
         See `SigmaDelta`.
     bias : Var, shape S
-        Without effect, like the Vars `spike_exp`, `state_exp` and `s4_exp`.
+        Without effect.
+    spike_exp, state_exp, s4_exp : Var, shape (1,)
+        Without effect.
+    cum_error : Var, shape (1,)
+        False.
     vth : Var, shape (1,) or S
     shape : tuple of int
 
@@ -200,12 +205,22 @@ class SigmaS4dDelta(SigmaDelta):
         self.s4_exp = Var(shape=(1,), init=s4_exp)
 
 
+class _Given(Var):
+    """A Var of a hierarchical Process that stands for none of the inner ones: it keeps its initial value."""
+
+    def get(self, idx: Any = None) -> Any:
+        """Return the initial value."""
+        return self.init if idx is None else self.init[idx]
+
+
 class SigmaS4dDeltaLayer(Population):
     """n neurons with d states each, driven by one input per neuron and summed to one output per neuron.
 
     Becomes three processes, with ``W = kron(eye(n), ones(d))`` of shape (n, n d) and two time steps of delay::
 
         s_in -> sparse1 (W.T) -> sigma_S4d_delta (SigmaS4dDelta of n d neurons) -> sparse2 (W) -> a_out
+
+    Gu et al., "On the parameterization and initialization of diagonal state space models" (2022).
 
     Parameters
     ----------
@@ -305,10 +320,10 @@ class SigmaS4dDeltaLayer(Population):
         self.b = state_var(self, states, "b", b)
         self.c = state_var(self, states, "c", c)
         self.s4_state = Var(shape=states, init=0)
-        self.S4_exp = Var(shape=(1,), init=s4_exp)
-        self.state_exp = Var(shape=(1,), init=state_exp)
-        self.num_message_bits = Var(shape=(1,), init=num_message_bits)
-        self.conn_weights = Var(shape=conn_weights.shape, init=conn_weights)
+        self.S4_exp = _Given(shape=(1,), init=s4_exp)
+        self.state_exp = _Given(shape=(1,), init=state_exp)
+        self.num_message_bits = _Given(shape=(1,), init=num_message_bits)
+        self.conn_weights = _Given(shape=conn_weights.shape, init=conn_weights)
 
 
 # --- models ---------------------------------------------------------------------------------

@@ -70,7 +70,15 @@ _KEYWORDS = (
 
 
 class ActivationMode(IntEnum):
-    """Activation function of `SigmaDelta`: the sum itself, or its positive part."""
+    """Activation function of `SigmaDelta`: the sum itself, or its positive part.
+
+    Attributes
+    ----------
+    UNIT
+        ``x = sigma + bias``
+    RELU
+        ``x = max(sigma + bias, 0)``
+    """
 
     UNIT = 0
     RELU = 1
@@ -83,6 +91,8 @@ class Sigma(Population):
 
         sigma = a + sigma
         s = sigma
+
+    O'Connor & Welling, "Sigma delta quantized networks" (2016).
 
     Parameters
     ----------
@@ -134,6 +144,8 @@ class SigmaDelta(DeltaStage):
 
     Fixed point sends ``s >> state_exp``; it does not shift its input (use `weight_exp` of the connection).
     The constructor multiplies `vth` and `bias` with ``2**(spike_exp + state_exp)``, also for floating point.
+
+    O'Connor & Welling, "Sigma delta quantized networks" (2016).
 
     Parameters
     ----------

@@ -50,6 +50,17 @@ class RingBuffer(AbstractProcess):
         `shape` is not a tuple or `buffer` not an integer.
     ValidationError
         `buffer` is not positive.
+
+    Examples
+    --------
+    >>> from lahar.processes import SinkRingBuffer, Spiker
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> spiker, sink = Spiker(period=2, payload=7), SinkRingBuffer(shape=(1,), buffer=6)
+    >>> spiker.s_out.connect(sink.a_in)
+    >>> with spiker:
+    ...     spiker.run(condition=RunSteps(num_steps=6), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[0. 0. 7. 0. 7. 0.]]
     """
 
     def __init__(
@@ -147,6 +158,18 @@ class Read(VarAccessProcess):
         An argument is not an integer.
     ValidationError
         `buffer` or `interval` is not positive.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF, Read
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> lif, read = LIF(shape=(2,), bias_mant=[1, 2]), Read(buffer=3, interval=2)
+    >>> read.connect_var(lif.v)
+    >>> with lif:
+    ...     lif.run(condition=RunSteps(num_steps=5), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(read.data.get())
+    [[ 1.  3.  5.]
+     [ 2.  6. 10.]]
     """
 
     def __init__(

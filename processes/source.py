@@ -46,6 +46,18 @@ class RingBuffer(AbstractProcess):
         `data` holds no frame.
     ArgumentTypeError
         `data` does not hold real numbers.
+
+    Examples
+    --------
+    >>> from lahar.processes import SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[1, 2, 3]]), SinkRingBuffer(shape=(1,), buffer=5)
+    >>> source.s_out.connect(sink.a_in)
+    >>> with source:
+    ...     run_cfg = Loihi2SimCfg(select_tag="fixed_pt", launcher="inline")
+    ...     source.run(condition=RunSteps(num_steps=5), run_cfg=run_cfg)
+    ...     print(sink.data.get())
+    [[1 2 3 1 2]]
     """
 
     def __init__(self, *, data: Any, name: str | None = None, log_config: Any = None) -> None:

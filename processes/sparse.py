@@ -32,8 +32,13 @@ from .weights import determine_sign_mode, is_sparse, to_int32
 class Sparse(AbstractProcess):
     """Connects some inputs to some outputs: ``a_out[t + 1] = weights @ s_in[t]``.
 
-    Computes what `Dense` computes from ``weights.toarray()``, in time and memory in proportion to the
-    synapses.
+    Computes what `Dense` computes from ``weights.toarray()``, in time in proportion to the synapses of the
+    active inputs and in memory in proportion to all synapses: with ``x = s_in[t]`` if inputs are graded, else
+    ``x = (s_in[t] != 0)``, in fixed point times ``2**weight_exp``, rounding down::
+
+        a_out[i, t + 1] = sum over the synapses j of output i, ascending: weights[i, j] * x_j
+
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
 
     Parameters
     ----------
@@ -76,6 +81,21 @@ class Sparse(AbstractProcess):
         `weights` is a number or not rectangular.
     ValidationError
         `num_weight_bits` is out of range.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> from lahar.processes import SinkRingBuffer, SourceRingBuffer, Sparse
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> source, sink = SourceRingBuffer(data=[[1, 0], [1, 7]]), SinkRingBuffer(shape=(2,), buffer=3)
+    >>> synapses = Sparse(weights=csr_matrix([[0, 2], [3, 0]]), num_message_bits=8)
+    >>> source.s_out.connect(synapses.s_in)
+    >>> synapses.a_out.connect(sink.a_in)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=3), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(sink.data.get())
+    [[ 0.  2. 14.]
+     [ 0.  3.  0.]]
     """
 
     _keywords: tuple[str, ...] = ("weights", "name", "num_message_bits", "log_config")

@@ -33,6 +33,23 @@ class Var:
         Whether a RefPort or VarPort may reach this Var.
     name : str
         Replaced by the attribute name once the Var belongs to a Process.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `shape` is not a tuple of integers.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> with LIF(shape=(2,), v=[3, 4]) as lif:
+    ...     print(lif.v.init, lif.v.shape)
+    ...     lif.run(condition=RunSteps(num_steps=1), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     lif.v.set([8, 9])
+    ...     print(lif.v.get())
+    [3, 4] (2,)
+    [8. 9.]
     """
 
     def __init__(

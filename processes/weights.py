@@ -23,6 +23,17 @@ class SignMode(Enum):
     """Which signs the weights of one connection may have.
 
     MIXED weights spend one of their bits on the sign: their grid is twice as coarse.
+
+    Attributes
+    ----------
+    NULL
+        No sign mode. Weights are limited as excitatory ones.
+    MIXED
+        Both signs.
+    EXCITATORY
+        No negative weight.
+    INHIBITORY
+        No positive weight.
     """
 
     NULL = 0

@@ -44,6 +44,8 @@ _NO_IMPULSES = np.zeros(len(TRACES))
 class LearningConnectionProcess(AbstractProcess):
     """Base of Processes whose synapses learn.
 
+    Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning" (2018).
+
     Parameters
     ----------
     shape : tuple of int
@@ -71,7 +73,8 @@ class LearningConnectionProcess(AbstractProcess):
         Synaptic variables ``t`` and ``d`` of the rule strings.
     dw, dd, dt : Var
         The rule strings, or None. Setting one activates it.
-    x1_tau, x1_impulse, x2_tau, ..., y3_impulse : Var, shape (1,)
+    x1_tau, x1_impulse, x2_tau, x2_impulse : Var, shape (1,)
+    y1_tau, y1_impulse, y2_tau, y2_impulse, y3_tau, y3_impulse : Var, shape (1,)
         Parameters of the rule.
 
     Raises

@@ -48,6 +48,15 @@ class LearningNeuronProcess:
     ------
     ArgumentTypeError
         `learning_rule` is neither a rule nor None, or `shape` is not a tuple of integers.
+
+    Examples
+    --------
+    >>> from lahar.processes import LIF, LearningNeuronProcess
+    >>> class RewardedLIF(LearningNeuronProcess, LIF):
+    ...     '''A model of it decides what its learning ports send.'''
+    >>> neurons = RewardedLIF(shape=(3,), learning_rule=None, vth=20)
+    >>> print([port.name for port in neurons.out_ports])
+    ['s_out', 's_out_bap', 's_out_y1', 's_out_y2', 's_out_y3']
     """
 
     def __init__(
@@ -91,7 +100,39 @@ class LearningNeuronModel(PyLoihiProcessModel):
 
 
 class LearningNeuronModelFloat(LearningNeuronModel):
-    """Types of a learning neuron in floating point."""
+    """Types of a learning neuron in floating point.
+
+    Examples
+    --------
+    A neuron that passes a reward on as y2, for a three-factor rule:
+
+    >>> from lahar.processes import LIF, LearningNeuronProcess, SinkRingBuffer, SourceRingBuffer
+    >>> from lahar.processes.learning.neuron import LearningNeuronModelFloat
+    >>> from lahar.processes.lif import PyLifModelFloat
+    >>> from lahar.processes.model import LoihiProtocol, implements
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> class RewardedLIF(LearningNeuronProcess, LIF):
+    ...     '''LIF with the ports of a learning neuron.'''
+    >>> @implements(proc=RewardedLIF, protocol=LoihiProtocol)
+    ... class PyRewardedLifModel(LearningNeuronModelFloat, PyLifModelFloat):
+    ...     implements_process = None  # that of the base is LIF
+    ...
+    ...     def run_spk(self):
+    ...         super().run_spk()
+    ...         self.y2[...] = self.a_third_factor_in.recv()
+    ...         self.s_out_bap.send(self.s_out_buff)
+    ...         for port, trace in ((self.s_out_y1, self.y1), (self.s_out_y2, self.y2), (self.s_out_y3, self.y3)):
+    ...             port.send(trace)
+    >>> reward, sink = SourceRingBuffer(data=[[0, 3, -1]]), SinkRingBuffer(shape=(1,), buffer=3)
+    >>> neurons = RewardedLIF(shape=(1,), learning_rule=None)
+    >>> reward.s_out.connect(neurons.a_third_factor_in)
+    >>> neurons.s_out_y2.connect(sink.a_in)
+    >>> with neurons:
+    ...     run_cfg = Loihi2SimCfg(select_tag="floating_pt", launcher="inline")
+    ...     neurons.run(condition=RunSteps(num_steps=3), run_cfg=run_cfg)
+    ...     print(sink.data.get())
+    [[ 0.  3. -1.]]
+    """
 
     a_third_factor_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     s_out_y1: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DtypeError, LaharWarning
 from ..model import LavaPyType, PyInPort, PyOutPort
+from ..overflow import OverflowWatch
 from ..parameters import as_integer, refuse_unknown_keywords
 from ..ports import InPort, OutPort
 from ..var import Var
@@ -180,6 +181,21 @@ class PlasticModelBitApproximate(PlasticModel, LearningConnectionModelBitApproxi
         super().__init__(proc_params)
         self.weight_exp: int = self.proc_params.get("weight_exp", 0)
         self.num_weight_bits: int = self.proc_params.get("num_weight_bits", WEIGHT_BITS)
+        self._watch = OverflowWatch(self._where, self.weight_exp)
+
+    def _where(self) -> str:
+        process_class = self.implements_process.__name__ if self.implements_process else "Connection"
+        return f"{process_class} '{self.process_name}'"
+
+    def on_var_update(self) -> None:
+        super().on_var_update()
+        self._watch.forget()
+
+    def row_sum(self) -> int:
+        """Return what the absolute weights of an output will not exceed together, whatever they learn."""
+        values = self.weight_values()
+        largest = max(1 << WEIGHT_BITS, int(values.max(initial=0)), -int(values.min(initial=0)))
+        return largest * self.weights.shape[1]
 
     def run_spk(self) -> None:
         if self.time_step == 1:
@@ -199,13 +215,13 @@ class PlasticModelBitApproximate(PlasticModel, LearningConnectionModelBitApproxi
         dtype: Any = np.int64
         if self._graded:
             if spikes.dtype.kind not in "biu":
-                process_class = self.implements_process.__name__ if self.implements_process else "Connection"
                 raise DtypeError(
-                    f"{process_class} '{self.process_name}' is fixed point and graded, but receives "
+                    f"{self._where()} is fixed point and graded, but receives "
                     f"{spikes.dtype}: connect a sender with integer output, or run with floating_pt models."
                 )
             if spikes.dtype.itemsize < 8 and spikes.dtype != np.uint32:
                 dtype = np.int32
+        self._watch.look(spikes, self._graded, self.row_sum, lambda dtype: self.weighted_sum(spikes, dtype))
         total = self.weighted_sum(spikes, dtype)
         if self.weight_exp > 0:
             np.left_shift(total, self.weight_exp, out=total)

@@ -43,7 +43,9 @@ class LoihiLearningRule:
     """Learning rule of the Loihi learning engine (Davies et al. 2018).
 
     At the end of every epoch of `t_epoch` time steps, each synapse is changed by a sum of products of spikes,
-    traces and synaptic variables, given as strings such as ``"2^-1*x0*y1 - y0*x1"``.
+    traces and synaptic variables, given as strings such as ``"2^-1*x0*y1 - y0*x1"``. In time step t a trace is::
+
+        x1 = x1 * exp(-1 / x1_tau);  x1 = x1 + x1_impulse where a presynaptic spike arrives
 
     Parameters
     ----------
@@ -81,6 +83,15 @@ class LoihiLearningRule:
     -----
     LaharWarning
         `t_epoch` or an impulse exceed what the chip can hold (63 and 127); simulation goes on.
+
+    Examples
+    --------
+    >>> from lahar.processes import LoihiLearningRule
+    >>> rule = LoihiLearningRule(dw="2^-1*x0*y1 - y0*x1", dt="u2*x1", x1_impulse=16, x1_tau=10, rng_seed=0)
+    >>> print(rule.dw)
+    dw = 1 * 2^-1 * x0 * y1 + -1 * 2^0 * y0 * x1
+    >>> rule.decimate_exponent
+    2
     """
 
     x1_impulse = _NonNegative(infinite=False)
@@ -238,12 +249,48 @@ class LoihiLearningRule:
 class Loihi2FLearningRule(LoihiLearningRule):
     """Two-factor rule: the connection computes the postsynaptic traces from postsynaptic spikes.
 
-    Parameters as for `LoihiLearningRule`.
+    Traces decay as ``x1 = x1 * exp(-1 / x1_tau)`` and grow by their impulse at each spike (Morrison, Diesmann,
+    Gerstner 2008; Davies et al. 2018).
+
+    Parameters
+    ----------
+    dw, dd, dt : str, optional
+        Rule strings, at least one.
+    x1_impulse, x1_tau, x2_impulse, x2_tau : float
+        Presynaptic traces.
+    y1_impulse, y1_tau, y2_impulse, y2_tau, y3_impulse, y3_tau : float
+        Postsynaptic traces.
+    t_epoch, rng_seed : int
+        See `LoihiLearningRule`, also for attributes and warnings.
+
+    Raises
+    ------
+    ValidationError, RuleError, ArgumentTypeError
+        As for `LoihiLearningRule`.
+
+    Examples
+    --------
+    Oja's rule: the weight grows with the product of both traces, and decays.
+
+    >>> from lahar.processes import LearningDense, Loihi2FLearningRule, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> rule = Loihi2FLearningRule(dw="y0*x1 - y0*w*2^-3", x1_impulse=16, x1_tau=5, rng_seed=0)
+    >>> pre, post = SourceRingBuffer(data=[[1]]), SourceRingBuffer(data=[[1]])
+    >>> synapses = LearningDense(weights=[[8]], learning_rule=rule)
+    >>> pre.s_out.connect(synapses.s_in)
+    >>> post.s_out.connect(synapses.s_in_bap)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=1), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(synapses.weights.get())
+    [[23.]]
     """
 
 
 class Loihi3FLearningRule(LoihiLearningRule):
     """Three-factor rule: the postsynaptic traces y1, y2, y3 arrive from the postsynaptic neuron.
+
+    The connection takes ``y1 = s_in_y1``, ``y2 = s_in_y2`` and ``y3 = s_in_y3`` in every time step; presynaptic
+    traces are computed as for `LoihiLearningRule`. Fremaux & Gerstner 2016.
 
     Parameters
     ----------
@@ -260,6 +307,18 @@ class Loihi3FLearningRule(LoihiLearningRule):
     ------
     ValidationError, RuleError, ArgumentTypeError
         As for `LoihiLearningRule`.
+
+    Examples
+    --------
+    >>> from lahar.processes import LearningDense, Loihi3FLearningRule, SourceRingBuffer
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> rule = Loihi3FLearningRule(dw="u0*y2", rng_seed=0)
+    >>> reward, synapses = SourceRingBuffer(data=[[3, -1]]), LearningDense(weights=[[8]], learning_rule=rule)
+    >>> reward.s_out.connect(synapses.s_in_y2)
+    >>> with synapses:
+    ...     synapses.run(condition=RunSteps(num_steps=2), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(synapses.weights.get().round(2))
+    [[10.]]
     """
 
     def __init__(

@@ -50,6 +50,15 @@ class STDPLoihi(Loihi2FLearningRule):
     -----
     LaharWarning
         ``A_plus < 0 < A_minus`` in the standard convention, which is what a script for Lava 0.5 looks like.
+
+    Examples
+    --------
+    >>> from lahar.processes import STDPLoihi
+    >>> rule = STDPLoihi(learning_rate=1, A_plus=1, A_minus=-2, tau_plus=10, tau_minus=20, t_epoch=4, rng_seed=0)
+    >>> print(rule.dw_str)
+    (1) * (-2) * x0 * y1 +(1) * (1) * y0 * x1
+    >>> rule.x1_tau, rule.y1_tau, rule.x1_impulse
+    (10, 20, 16)
     """
 
     def __init__(
@@ -124,6 +133,15 @@ class RewardModulatedSTDP(Loihi3FLearningRule):
     ------
     ValidationError, RuleError, ArgumentTypeError
         As for `LoihiLearningRule`.
+
+    Examples
+    --------
+    >>> from lahar.processes import RewardModulatedSTDP
+    >>> rule = RewardModulatedSTDP(1, 2, -2, 10, 10, 16, 16, 0.5, rng_seed=0)
+    >>> print(rule.dt_str)
+    (1) * (-2) * x0 * y1 + (1) * (2) * y0 * x1 - u0 * t * (1) * 2 ^ -1
+    >>> print(rule.dw_str.strip())
+    u0 * t * y2
     """
 
     def __init__(

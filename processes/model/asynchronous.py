@@ -25,6 +25,29 @@ class PyAsyncProcessModel(AbstractPyProcessModel):
     num_steps : int
         Number of steps asked for in the present run (``sys.maxsize`` in a continuous run); what it means is
         up to the model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lahar.processes import AbstractProcess, Var
+    >>> from lahar.processes.model import AsyncProtocol, CPU, LavaPyType, PyAsyncProcessModel, implements, requires
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> class Worker(AbstractProcess):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.done = Var(shape=(1,))
+    >>> @implements(proc=Worker, protocol=AsyncProtocol)
+    ... @requires(CPU)
+    ... class WorkerModel(PyAsyncProcessModel):
+    ...     done: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    ...
+    ...     def run_async(self):
+    ...         while self.done[0] < self.num_steps and not self.check_for_stop_cmd():
+    ...             self.done += 1
+    >>> with Worker() as worker:
+    ...     worker.run(condition=RunSteps(num_steps=7), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(worker.done.get())
+    [7]
     """
 
     num_steps: int = 0

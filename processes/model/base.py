@@ -69,6 +69,29 @@ class AbstractSubProcessModel(AbstractProcessModel, ABC):
 
     The constructor takes the Process only, creates sub processes as attributes, and connects and aliases
     them with the ports and Vars of the Process.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lahar.processes import LIF, AbstractProcess, Dense, OutPort, Var
+    >>> from lahar.processes.model import AbstractSubProcessModel, LoihiProtocol, implements
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> class Pair(AbstractProcess):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.v = Var(shape=(1,))
+    >>> @implements(proc=Pair, protocol=LoihiProtocol)
+    ... class PairModel(AbstractSubProcessModel):
+    ...     def __init__(self, proc):
+    ...         self.first, self.second = LIF(shape=(1,), bias_mant=11), LIF(shape=(1,), vth=100)
+    ...         self.synapse = Dense(weights=[[5]])
+    ...         self.first.s_out.connect(self.synapse.s_in)
+    ...         self.synapse.a_out.connect(self.second.a_in)
+    ...         proc.v.alias(self.second.v)
+    >>> with Pair() as pair:
+    ...     pair.run(condition=RunSteps(num_steps=3), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(pair.v.get())
+    [15.]
     """
 
     @abstractmethod

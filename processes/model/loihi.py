@@ -88,6 +88,34 @@ class PyLoihiProcessModel(AbstractPyProcessModel):
         1 in the first time step; 0 before. Continues over runs.
     phase : Phase
         Phase being executed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lahar.processes import AbstractProcess, Var
+    >>> from lahar.processes.model import CPU, LavaPyType, LoihiProtocol, PyLoihiProcessModel, implements, requires
+    >>> from lahar.runtime import Loihi2SimCfg, RunSteps
+    >>> class Clock(AbstractProcess):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.ticks = Var(shape=(2,))
+    >>> @implements(proc=Clock, protocol=LoihiProtocol)
+    ... @requires(CPU)
+    ... class ClockModel(PyLoihiProcessModel):
+    ...     ticks: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    ...
+    ...     def run_spk(self):
+    ...         self.ticks[0] += 1
+    ...
+    ...     def post_guard(self):
+    ...         return self.time_step % 4 == 0
+    ...
+    ...     def run_post_mgmt(self):
+    ...         self.ticks[1] += 1
+    >>> with Clock() as clock:
+    ...     clock.run(condition=RunSteps(num_steps=10), run_cfg=Loihi2SimCfg(launcher="inline"))
+    ...     print(clock.ticks.get())
+    [10  2]
     """
 
     time_step: int = 0

@@ -148,6 +148,14 @@ def test_decays_outside_of_zero_to_one_are_pointed_out(tag):
         trial.run(1)
 
 
+def test_initial_states_beyond_24_bits_are_pointed_out():
+    with (
+        Trial(ATRLIF(shape=(2,), i=[0, -(2**24)], name="cell"), {}, "fixed_pt") as trial,
+        pytest.warns(LaharWarning, match=r"'cell': i = -16777216 is outside \[-8388608, 8388608\]"),
+    ):
+        trial.run(1)
+
+
 def test_bias_that_wraps_is_pointed_out():
     with (
         Trial(ATRLIF(shape=(1,), bias_mant=40000, name="cell"), {}, "fixed_pt") as trial,

@@ -56,8 +56,7 @@ def test_sums_that_wrap_are_pointed_out_and_no_others(case, kind):
     found = [str(w.message) for w in said if "do not fit into 32 bits" in str(w.message)]
     assert len(found) == wraps
     if wraps:
-        assert found[0].startswith(f"{kind.__name__} 'synapses': sums do not fit")
-        assert "the first in time step 1," in found[0]
+        assert found[0].startswith(f"{kind.__name__} 'synapses': ")
 
 
 def test_weights_that_were_set_count():
@@ -67,5 +66,5 @@ def test_weights_that_were_set_count():
             warnings.simplefilter("error")
             experiment.run(2)
         dense.weights.set(np.array([[4096, 0]]))
-        with pytest.warns(LaharWarning, match=r"in time step 3, where the largest is about 4\.295e\+09"):
+        with pytest.warns(LaharWarning, match="the worst is 4294967296"):
             experiment.run(1)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.kernels import only
 
-from lahar.processes import LIF, Monitor, SinkRingBuffer, SourceRingBuffer, kernels
+from lahar.processes import ATRLIF, LIF, Monitor, SinkRingBuffer, SourceRingBuffer, kernels
 from lahar.processes.errors import ArgumentTypeError, LaharWarning, ModelError, ShapeError
 from lahar.processes.lif import (
     AbstractLIF,
@@ -313,6 +313,8 @@ def test_fixed_point_accepts_integral_floats():
         ("dv", [0, -7], r"dv = -7 is outside \[0, 4096\].*1 of 2"),
         ("vth", 131072, r"vth = 131072 is outside \[-131072, 131071\]"),
         ("bias_mant", np.array(40000), r"bias_mant = 40000 does not fit into 16 bits"),
+        ("u", [0, 2**23 + 1], r"u = 8388609 is outside \[-8388608, 8388608\].*1 of 2"),
+        ("v", -(2**30), r"v = -1073741824 is outside"),
     ],
 )
 def test_fixed_point_warns_of_useless_values(name, value, message):
@@ -320,6 +322,14 @@ def test_fixed_point_warns_of_useless_values(name, value, message):
     with pytest.warns(LaharWarning, match=rf"'cell': {message}"):
         lif.run(condition=RunSteps(num_steps=1), run_cfg=config("fixed_pt"))
     lif.stop()
+
+
+@pytest.mark.parametrize("cls", [LIF, ATRLIF])
+def test_a_bias_that_does_not_fit_is_reported(cls):
+    neurons = cls(shape=(3,), name="cell", bias_mant=[3, -1, 2**14], bias_exp=[5, 31, 17])
+    message = r"'cell': the bias 16384 \* 2\*\*17 does not fit into 32 bits and wraps \(1 of 3 values\)"
+    with neurons, pytest.warns(LaharWarning, match=message):
+        neurons.run(condition=RunSteps(num_steps=1), run_cfg=config("fixed_pt"))
 
 
 def test_usual_values_do_not_warn():

@@ -148,6 +148,56 @@ def test_a_population_is_as_many_single_neurons(cls, tag, common, per_neuron, se
         assert_same_bits(alone, of_neuron, f"neuron {k}")
 
 
+def outcome(process, data, tag):
+    with Trial(process, data, tag).run(STEPS) as trial:
+        state = {
+            name: np.broadcast_to(value, process.out_ports[0].shape) for name, value in full(trial).items()
+        }
+        return {**state, **{f"sent {port}": trial.sent(port) for port in trial.sinks}}
+
+
+def full(trial):
+    """Return the Vars that have one value per neuron, or one for all."""
+    return {
+        name: v
+        for name, v in trial.state().items()
+        if v.shape == (1,) or v.size == trial.process.out_ports[0].size
+    }
+
+
+@pytest.mark.parametrize(("cls", "tag", "common", "per_neuron"), POPULATIONS, ids=IDS)
+@settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(seed=seeds)
+def test_the_form_in_which_numbers_are_given_does_not_matter(cls, tag, common, per_neuron, seed):
+    rng, shape = np.random.default_rng(seed), (2, 3)
+    n = 6
+    own = {name: values.reshape(shape) for name, values in drawn(per_neuron, rng, n).items()}
+    data = {port: rows.reshape(*shape, STEPS) for port, rows in inputs_of(cls, tag, rng, n).items()}
+    expected = outcome(cls(shape=shape, **common, **own), data, tag)
+    as_float = (lambda v: v.astype(float)) if cls is not Spiker else np.ndarray.copy
+    for form in (
+        np.ndarray.tolist,
+        lambda v: tuple(map(tuple, v.tolist())),
+        as_float,
+        lambda v: v[np.newaxis],
+    ):
+        given = {name: form(values) for name, values in own.items()}
+        assert_same_bits(outcome(cls(shape=shape, **common, **given), data, tag), expected)
+    # one number for all
+    one = {name: values[0, 0] for name, values in own.items()}
+    everywhere = {name: np.full(shape, value) for name, value in one.items()}
+    expected = outcome(cls(shape=shape, **common, **everywhere), data, tag)
+    for form in (
+        lambda x: x,
+        lambda x: x.item(),
+        lambda x: [x],
+        lambda x: np.array([[x]]),
+        np.array,
+    ):
+        given = {name: form(value) for name, value in one.items()}
+        assert_same_bits(outcome(cls(shape=shape, **common, **given), data, tag), expected)
+
+
 @pytest.mark.parametrize(("cls", "tag", "common", "per_neuron"), POPULATIONS, ids=IDS)
 def test_every_var_can_be_set_and_read_back(cls, tag, common, per_neuron):
     rng = np.random.default_rng(0)
@@ -163,6 +213,46 @@ def test_every_var_can_be_set_and_read_back(cls, tag, common, per_neuron):
         assert var.get().dtype == before.dtype
         np.testing.assert_array_equal(var.get(), value)
     process.stop()
+
+
+def settable(rng, name, present):
+    """Return a value that a Var may be set to between two runs."""
+    if name in ("spike_exp", "state_exp", "exp", "bias_exp"):
+        return rng.integers(0, 4, present.shape)
+    if name == "decay_bits":
+        return np.full(present.shape, 12)
+    if name == "refractory_period_end":
+        return rng.integers(0, 2 * STEPS, present.shape)
+    if present.dtype == bool:
+        return rng.random(present.shape) < 0.5
+    if present.dtype.kind in "fc":
+        return rng.normal(size=present.shape)
+    high = 2**12 if name in ("sin_decay", "cos_decay", "du", "dv", "lct", "lst") else 60
+    return rng.integers(0, high, present.shape)
+
+
+@pytest.mark.parametrize(("cls", "tag", "common", "per_neuron"), POPULATIONS, ids=IDS)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(seed=seeds)
+def test_what_is_set_replaces_all_that_was(cls, tag, common, per_neuron, seed):
+    """Two populations with other parameters and another past are the same once all their Vars are."""
+    rng, n = np.random.default_rng(seed), 3
+    after = inputs_of(cls, tag, rng, n)
+    values, results = {}, []
+    for _ in range(2):
+        before = inputs_of(cls, tag, rng, n)
+        data = {port: np.hstack([rows, after[port]]) for port, rows in before.items()}
+        process = cls(shape=(n,), **{**example(cls), **common, **drawn(per_neuron, rng, n)})
+        with Trial(process, data, tag) as trial:
+            trial.run(STEPS)
+            for var in process.vars:
+                if var.name not in values:
+                    values[var.name] = settable(rng, var.name, var.get())
+                var.set(values[var.name])
+            trial.run(STEPS)
+            sent = {f"sent {port}": trial.sent(port)[..., STEPS:] for port in trial.sinks}
+            results.append({**trial.state(), **sent})
+    assert_same_bits(results[1], results[0])
 
 
 @pytest.mark.parametrize(("cls", "tag", "common", "per_neuron"), POPULATIONS, ids=IDS)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.populations import Trial
 
 from lahar.processes import Monitor, S4d, SigmaS4dDelta, SigmaS4dDeltaLayer
-from lahar.processes.errors import ArgumentTypeError, ShapeError, ValidationError
+from lahar.processes.errors import ArgumentTypeError, ShapeError, StateError, ValidationError
 
 STEPS = 10
 
@@ -101,6 +101,13 @@ def test_vars_of_a_layer():
         assert process.a.get().tolist() == [0.5] * 4
         process.s4_state.set(np.arange(4))
         assert process.s4_state.get().tolist() == [0, 1, 2, 3]
+        # these stand for none of the inner processes
+        assert process.conn_weights.get().tolist() == [[1, 1, 0, 0], [0, 0, 1, 1]]
+        assert [process.S4_exp.get(), process.state_exp.get(), process.num_message_bits.get()] == [3, 0, 24]
+        with pytest.raises(
+            StateError, match=r"Cannot set Var '.*\.state_exp': no model of this network holds it"
+        ):
+            process.state_exp.set(2)
 
 
 def test_arguments_of_a_layer_are_checked():
