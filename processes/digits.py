@@ -41,6 +41,15 @@ class DigitsDataset(ImageDataset):
     References
     ----------
     E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998.
+
+    Examples
+    --------
+    >>> from lahar.processes import DigitsDataset
+    >>> digits = DigitsDataset()
+    >>> digits.train_images.shape, digits.test_images.shape
+    ((1437, 64), (360, 64))
+    >>> print(digits.labels[0], digits.images[0, :8])
+    0 [ 0  0  5 13  9  1  0  0]
     """
 
     def __init__(self, width: int = 8) -> None:

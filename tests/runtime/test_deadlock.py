@@ -111,7 +111,7 @@ def test_a_loop_without_delay_names_every_port_and_the_repair(options):
     assert "time step 1, phase SPK" in text
     assert "has no delay" in text
     assert "Dense" in text
-    assert "lif.py:" in text
+    assert "lif_dynamics.py:" in text
 
 
 @pytest.mark.parametrize("options", WAYS[:4], ids=str)
