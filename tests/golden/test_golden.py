@@ -32,7 +32,7 @@ COMPILED = {
     "Sparse",
 }
 COMPILED |= {"LearningDense", "LearningSparse", "ConvInTime", "networks.GradedDense", "networks.GradedSparse"}
-ALWAYS_USED = {"LIF"}
+ALWAYS_USED = {"LIF", "LearningDense", "LearningSparse"}
 
 # values that are cut, clipped or unreachable on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::lahar.processes.errors.LaharWarning")
