@@ -1,5 +1,7 @@
 """LearningSparse: the same as LearningDense at its synapses, whatever the rule."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,7 @@ from lahar.processes import (
     STDPLoihi,
 )
 from lahar.processes.errors import ArgumentTypeError, LaharWarning, ModelError, ShapeError, ValidationError
+from lahar.processes.learning import sparse_update
 from lahar.processes.learning.rule_float import FloatRuleUpdate
 from lahar.processes.learning.sparse_update import Synapses, apply_to_synapses
 from lahar.processes.learning.traces import History, TraceLayout
@@ -46,10 +49,11 @@ RULE = Loihi2FLearningRule(
 # --- one epoch ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("chunk", [1, 4, 1 << 16])
 @given(epochs(fixed=True) | epochs(fixed=False), sign_modes, st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=300, deadline=None)
-def test_an_epoch_has_the_bits_of_the_dense_formulas(epoch, sign_mode, seed, shared):
-    """Each variable has entries of its own; where it has none it is zero for the others."""
+@settings(max_examples=200, deadline=None)
+def test_an_epoch_has_the_bits_of_the_dense_formulas(chunk, epoch, sign_mode, seed, shared):
+    """In pieces of any size. Each variable has entries of its own; where it has none it is zero for the others."""
     rule, case = epoch
     fixed = case.matrices["tag_1"].dtype.kind == "i"
     rng = np.random.default_rng(seed)
@@ -59,7 +63,8 @@ def test_an_epoch_has_the_bits_of_the_dense_formulas(epoch, sign_mode, seed, sha
         entries[name] = next(iter(entries.values())) if shared and entries else stored
         matrix[~entries[name]] = 0
     expected, _ = naive_epoch(rule, case, sign_mode, fixed)
-    result, _, _ = engine_epoch(rule, case, sign_mode, fixed, entries=entries)
+    with mock.patch.object(sparse_update, "CHUNK", chunk):
+        result, _, _ = engine_epoch(rule, case, sign_mode, fixed, entries=entries)
     for name, matrix in expected.items():
         np.testing.assert_array_equal(result[name].data, sparse(matrix, entries[name]).data, err_msg=name)
         assert result[name].nnz == np.count_nonzero(entries[name])
@@ -293,3 +298,23 @@ def test_what_reaches_the_model_is_documented():
     assert (params["shape"], params["learning_rule"], params["weight_exp"]) == ((2, 2), RULE, 2)
     assert "weights" not in params
     assert sparse_process.weights.init.nnz == sparse_process.tag_1.init.nnz == 2
+
+
+def test_tags_have_the_entries_of_the_weights_and_cannot_change_them():
+    connection = LearningSparse(weights=np.eye(2), learning_rule=RULE, tag_2=3)
+    assert connection.tag_2.init.toarray().tolist() == [[3, 0], [0, 3]]
+    assert np.shares_memory(connection.tag_1.init.indices, connection.weights.init.indices)
+    with pytest.raises(ValueError, match="read-only"):
+        connection.tag_1.get().eliminate_zeros()
+    assert connection.weights.init.toarray().tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_tags_that_no_rule_touches_are_still_there_to_be_read_and_set(tag):
+    with sparse_network(np.array([[2, 0], [4, 2]]), tag, dw="u0*t") as connection:
+        assert connection.tag_2.get().nnz == 3
+        value = connection.tag_1.get()
+        value.data[:] = [1, 2, 3]
+        connection.tag_1.set(value)
+        connection.run(RunSteps(1))
+        assert connection.weights.get().toarray().tolist() == [[3, 0], [6, 5]]
