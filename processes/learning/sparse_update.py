@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..fan_out import FanOut
+from ..kernels import readable
 from ..sparse_matrix import find_entries, same_entries
+from .program import Index
 from .regions import CHUNK
 from .rule_update import Reading, RuleUpdate
 from .traces import History
@@ -102,6 +104,7 @@ class Synapses:
         return np.where(places >= 0, self.values[places], self.values.dtype.type(0))
 
 
+_NEVER_LOST = np.zeros(0, bool)
 _NONE = Entries(*[np.zeros(0, np.intp)] * 3)
 
 
@@ -154,6 +157,8 @@ def apply_to_synapses(
     history, with_u, everything
         As for `RuleUpdate.apply`.
     """
+    if not everything and _run_compiled(update, variables, history, with_u):
+        return
     fired = {target.var: {product.dependency for product in target.products} for target in update.targets}
     for piece in _pieces(variables["weights"], set().union(*fired.values()), history, with_u, everything):
         changed = []
@@ -170,6 +175,30 @@ def apply_to_synapses(
                 changed.append((region, update.updated(target, region, old)))
         for region, values in changed:  # only now: all targets are computed from the old values
             region.synapses.values[region.places] = values
+
+
+def _run_compiled(update: RuleUpdate, variables: dict[str, Synapses], history: History, with_u: bool) -> bool:
+    """Carry out the epoch with a compiled loop, if there is one for it and it pays."""
+    program, weights = update.program, variables["weights"]
+    fan_out, indices, indptr = weights.fan_out, weights.matrix.indices, weights.matrix.indptr
+    for used, variable in zip(program.used.tolist(), variables.values(), strict=True):
+        if used and variable.fan_out is not fan_out:  # it has other entries
+            return False
+    if with_u:
+        touched = len(indices)
+    else:
+        touched = fan_out.counts[history.pre].sum() + (indptr[history.post + 1] - indptr[history.post]).sum()
+    values = {name: variable.values for name, variable in variables.items()}
+    loop = program.loop_for_entries(values, int(touched))
+    narrow = all(array.dtype == np.int32 for array in (indices, indptr, fan_out.rows))
+    if loop is None or not narrow or not readable(indices, indptr):
+        return False
+    lost = _NEVER_LOST if weights.lost is None else weights.lost
+    index = Index(
+        indices, indptr, fan_out.starts, fan_out.counts, fan_out.rows, fan_out.positions, lost, program.used
+    )
+    program.run(loop, values, history, with_u, update.carry(), index)
+    return True
 
 
 def _pieces(
