@@ -37,6 +37,8 @@ class FanOut:
         Output of each synapse, input after input and ascending within an input.
     positions : ndarray of int, shape (entries,)
         Where its value is in ``weights.data``.
+    starts, counts : ndarray of int, shape (pre,)
+        First synapse, and number of synapses, of each input.
     """
 
     def __init__(self, weights: Any) -> None:
@@ -49,8 +51,8 @@ class FanOut:
         self.num_post = weights.shape[0]
         self.rows: np.ndarray = by_input.indices.astype(index, copy=False)
         self.positions: np.ndarray = by_input.data
-        self._starts: np.ndarray = by_input.indptr[:-1].astype(np.intp)
-        self._counts: np.ndarray = np.diff(by_input.indptr).astype(np.intp)
+        self.starts: np.ndarray = by_input.indptr[:-1].astype(np.intp)
+        self.counts: np.ndarray = np.diff(by_input.indptr).astype(np.intp)
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
 
     def keep(self, values: np.ndarray) -> None:
@@ -81,9 +83,9 @@ class FanOut:
             Indices into `rows` and `positions`.
         counts : ndarray of int, shape of `active`
         """
-        counts = self._counts[active]
+        counts = self.counts[active]
         ends = counts.cumsum()
-        offsets = self._starts[active] - ends + counts
+        offsets = self.starts[active] - ends + counts
         return np.arange(ends[-1] if len(ends) else 0) + offsets.repeat(counts), counts
 
     def weighted_sum(self, values: np.ndarray, spikes: np.ndarray, graded: bool, dtype: Any) -> np.ndarray:
@@ -120,10 +122,10 @@ class FanOut:
     ) -> np.ndarray | None:
         """Return the sum, or None where no compiled loop does it or none would pay."""
         kernel = _KERNELS.get((values.dtype, dtype, graded))
-        matching = len(values) == len(self.rows) and len(spikes) == len(self._starts)
+        matching = len(values) == len(self.rows) and len(spikes) == len(self.starts)
         if kernel is None or not matching or self.rows.dtype != np.int32 or not readable(values):
             return None
-        loop = kernel.for_work(int(self._counts[active].sum()))
+        loop = kernel.for_work(int(self.counts[active].sum()))
         if loop is None:
             return None
         total = np.zeros(self.num_post, dtype)
@@ -131,7 +133,7 @@ class FanOut:
         positions = self.positions
         if self._kept is not None and self._kept[0] is values:
             positions, values = _IN_ORDER, self._kept[1]
-        loop(self._starts, self._counts, self.rows, positions, values, active, *payload, total)
+        loop(self.starts, self.counts, self.rows, positions, values, active, *payload, total)
         return total
 
     def contributions(

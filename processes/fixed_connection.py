@@ -19,6 +19,7 @@ from .weights import (
     check_weight_options,
     clip_weights,
     determine_sign_mode,
+    in_blocks,
     to_int32,
     truncate_weights,
     weight_range,
@@ -156,7 +157,9 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
     def prepare_weights(self) -> None:
         """Clip and truncate the initial weights as the hardware would when it loads them."""
         self._warn_of_losses()
-        self.weight_values()[...] = self._as_hardware_holds()
+        mode = self.resolve_sign_mode()
+        for part in in_blocks(self.weight_values()):
+            part[...] = self._as_hardware_holds(part, mode)
         self._watch.forget()
 
     def sum_dtype(self, spikes: np.ndarray) -> Any:
@@ -183,21 +186,20 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
             np.right_shift(total, -exponent, out=total)
         return total
 
-    def _as_hardware_holds(self) -> np.ndarray:
-        mode = self.resolve_sign_mode()
-        clipped = clip_weights(self.weight_values(), mode, WEIGHT_BITS)
+    def _as_hardware_holds(self, values: np.ndarray, mode: SignMode) -> np.ndarray:
+        clipped = clip_weights(values, mode, WEIGHT_BITS)
         return truncate_weights(clipped, mode, self.num_weight_bits)
 
     def _warn_of_losses(self) -> None:
         """Warn of weights that clipping changes; the loss of low bits is what the user asked for."""
         low, high = weight_range(self.resolve_sign_mode())
         values = self.weight_values()
-        excess = np.maximum(low - values.astype(np.int64), values.astype(np.int64) - high)
-        count = np.count_nonzero(excess > 0)
+        outside = values[(values < low) | (values > high)].astype(np.int64)
+        count = len(outside)
         if count:
-            worst = values.flat[excess.argmax()]
+            worst = outside[np.maximum(low - outside, outside - high).argmax()]
             warnings.warn(
-                f"{self.kind} '{self.process_name}': {count} of {excess.size} weights are outside "
+                f"{self.kind} '{self.process_name}': {count} of {values.size} weights are outside "
                 f"[{low}, {high}], the range of {self.sign_mode}, and are clipped; the worst is {worst}. "
                 "Scale the weights (and use weight_exp), or choose another sign_mode.",
                 LaharWarning,
@@ -208,7 +210,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
             initial is not None
             and initial.dtype.kind == "f"
             and initial.any()
-            and not np.trunc(initial).any()
+            and not any(np.trunc(part).any() for part in in_blocks(initial))
         ):
             warnings.warn(
                 f"{self.kind} '{self.process_name}': all weights are fractions below 1 and become 0 in fixed "
@@ -220,7 +222,7 @@ class AbstractFixedConnectionModel(PyLoihiProcessModel):
     def _warn_of_illegal_weights(self) -> None:
         """Warn if weights that were set are not what the hardware could hold; they are used as they are."""
         values = self.weight_values()
-        legal = self._as_hardware_holds()
+        legal = self._as_hardware_holds(values, self.resolve_sign_mode())
         wrong = legal != values
         count = np.count_nonzero(wrong)
         if count:

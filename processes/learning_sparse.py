@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from .learning.connection import without_negative_zeros
 from .learning.plastic import PlasticModel, PlasticModelBitApproximate, PlasticModelFloat, PlasticSynapses
 from .learning.rule_update import Matrices
 from .learning.sparse_update import Synapses, apply_to_synapses
 from .learning.traces import History
 from .model import CPU, LavaPyType, LoihiProtocol, SparseMatrix, implements, requires, tag
 from .sparse import as_sparse_weights
+from .sparse_matrix import filled
 from .weights import to_int32
 
 
@@ -86,9 +88,7 @@ class LearningSparse(PlasticSynapses):
 
     def as_tag(self, tag: Any, name: str, weights: Any) -> Any:
         if tag is None or (np.ndim(tag) == 0 and not hasattr(tag, "tocsr")):
-            filled = weights.astype(np.float64)
-            filled.data[:] = 0 if tag is None else tag
-            return filled
+            return filled(weights, 0 if tag is None else tag, np.float64)
         return as_sparse_weights(tag, type(self).__name__, name)
 
 
@@ -110,11 +110,12 @@ class _SparseSynapses(PlasticModel):
         if not hasattr(self, "_variables"):
             for name, dtype in (("weights", self.weights_dtype), *((t, self.tag_dtype) for t in _TAGS)):
                 matrix = getattr(self, name)
-                cast = to_int32 if dtype is np.int32 else np.asarray
-                matrix.data = cast(matrix.data).astype(dtype, copy=False)
+                matrix.data = _cast(matrix.data, dtype)
             weights = Synapses(self.weights)
             tags = {name: Synapses(getattr(self, name), like=weights) for name in _TAGS}
             self._variables = {"weights": weights, **tags}
+        for variable in self._variables.values():
+            without_negative_zeros(variable.values)
         lost = self._variables["weights"].lost
         if lost is not None:
             lost &= self.weights.data == 0
@@ -127,6 +128,15 @@ class _SparseSynapses(PlasticModel):
 
     def weighted_sum(self, spikes: np.ndarray, dtype: Any) -> np.ndarray:
         return self._variables["weights"].fan_out.weighted_sum(self.weights.data, spikes, self._graded, dtype)
+
+
+def _cast(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return values in another type; zeros take no memory as long as nobody writes to them."""
+    if values.dtype == dtype:
+        return values
+    if not values.any():
+        return np.zeros(values.shape, dtype)
+    return to_int32(values) if dtype is np.int32 else values.astype(dtype)
 
 
 _TAGS = ("tag_1", "tag_2")

@@ -28,12 +28,9 @@ def canonical_csr(matrix: Any) -> Any:
 
 def same_entries(a: Any, b: Any) -> bool:
     """Whether two canonical CSR matrices store the same entries (of whatever value)."""
-    return (
-        a.shape == b.shape
-        and a.nnz == b.nnz
-        and np.array_equal(a.indptr, b.indptr)
-        and np.array_equal(a.indices, b.indices)
-    )
+    if a.shape != b.shape or a.nnz != b.nnz:
+        return False
+    return all(x is y or np.array_equal(x, y) for x, y in ((a.indptr, b.indptr), (a.indices, b.indices)))
 
 
 def rows_of(matrix: Any) -> np.ndarray:
@@ -76,6 +73,28 @@ def on_entries(matrix: Any, pattern: Any) -> Any:
     data = np.zeros(pattern.nnz, matrix.dtype)
     data[positions] = matrix.data
     return csr_matrix((data, pattern.indices.copy(), pattern.indptr.copy()), shape=pattern.shape)
+
+
+def filled(pattern: Any, value: Any, dtype: Any) -> Any:
+    """Return a CSR matrix with the entries of `pattern` and one value for all.
+
+    Parameters
+    ----------
+    pattern : csr_matrix
+        Shares its index, which the new matrix can only read, so that it cannot change its entries.
+    value : float
+        0 takes no memory as long as nobody writes to the new matrix.
+    dtype : dtype_like
+    """
+    from scipy.sparse import csr_matrix
+
+    data = np.zeros(pattern.nnz, dtype)
+    if value:
+        data[:] = value
+    index = pattern.indices.view(), pattern.indptr.view()
+    for array in index:
+        array.flags.writeable = False
+    return csr_matrix((data, *index), shape=pattern.shape)
 
 
 def find(mat: Any, explicit_zeros: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ alone. Sparse matrices are recognised by their methods, so that importing this m
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,6 +18,7 @@ from .errors import ArgumentTypeError, ValidationError
 from .parameters import as_integer
 
 WEIGHT_BITS = 8
+_BLOCK = 1 << 16
 
 
 class SignMode(Enum):
@@ -290,6 +292,19 @@ def _on_values(weights: Any, function: Any) -> Any:
         result.sum_duplicates()
     result.data = function(to_int32(result.data))
     return result
+
+
+def in_blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the elements of an array as views so small that work on one takes little temporary memory.
+
+    They are vectors, in the order of the memory. An array that does not lie together is one block.
+    """
+    if not values.flags.forc:
+        yield values
+        return
+    flat = (values if values.flags.c_contiguous else values.T).reshape(-1)
+    for start in range(0, len(flat), _BLOCK):
+        yield flat[start : start + _BLOCK]
 
 
 # --- arguments of connections --------------------------------------------------------------

@@ -117,7 +117,11 @@ def _sparse_value(where: str, var: VarSpec) -> Any:
     if hasattr(var.init, "tocsr"):
         if var.init.shape != var.shape:
             raise ShapeError(f"{where} has shape {var.shape}; its initial value has shape {var.init.shape}.")
-        return var.init.tocsr(copy=True)
+        matrix = var.init.tocsr()
+        if matrix.data.any():
+            return matrix.copy()
+        data = np.zeros(matrix.data.shape, matrix.dtype)  # untouched, as above
+        return type(matrix)((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     if np.ndim(var.init) == 0:
         return csr_matrix(np.full(var.shape, var.init, var.dtype))
     raise DtypeError(f"{where}: a sparse matrix or a number expected, not {type(var.init).__name__}.")

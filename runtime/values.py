@@ -123,7 +123,10 @@ def _number(present: Any, var: VarSpec, values: np.ndarray, where: str) -> Any:
 
 def _initial_entries(var: VarSpec) -> Any:
     """Return a CSR matrix with the entries that a sparse Var had at first."""
-    return canonical_csr(var.init if hasattr(var.init, "tocsr") else np.ones(var.shape))
+    if not hasattr(var.init, "tocsr"):
+        return canonical_csr(np.ones(var.shape))
+    entries = var.init.tocsr()
+    return entries if entries.has_canonical_format else canonical_csr(entries)
 
 
 def _assign_sparse(model: Any, var: VarSpec, value: Any, where: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from . import compiled_learning
+from . import compiled_learning, compiled_sparse_learning
 from .signatures import array, given
 
 _BLOCK = 2048  # outputs whose sums stay in the first-level cache
@@ -231,6 +231,7 @@ _LOOPS: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {
     "evolve_float": (_evolve_float, _TRACES),
     "evolve_fixed": (_evolve_fixed, (*_TRACES, _F, _F, _F)),
     **compiled_learning.LOOPS,
+    **compiled_sparse_learning.LOOPS,
 }
 
 

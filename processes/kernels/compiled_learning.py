@@ -4,24 +4,22 @@ The (pre, post) matrices are worked on in pieces of at most `_LANES` synapses th
 cache. Of presynaptic neurons that spiked, and of all when products with dependency ``u`` count, a piece is a
 stretch of their rows; of others only the synapses to postsynaptic neurons that spiked are chosen.
 
-The same code serves both numerics. They differ in the functions of one synapse that are overloaded at the
-end, and in the type of tables and buffers: float64, or int32 with NumPy's wrap-around.
+The same code serves both numerics. They differ in the functions of `one_synapse`, and in the type of tables
+and buffers: float64, or int32 with NumPy's wrap-around.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, types
-from numba.extending import overload
 
 from ..learning.program import OF_POST, OF_PRE, ON_EPOCH, ON_POST, Epoch, Rule
+from .one_synapse import begun, ended, factor, plus, scaled
 from .signatures import array
 
 _LANES = 16384  # as many synapses as pay for the calls they cause; half of it takes 10 % longer
-_FRACTION_BITS = 7
-_ACC_MIN, _ACC_MAX = -(2**15) - 1, 2**15 - 1
 
 
 class _Piece(NamedTuple):
@@ -178,10 +176,10 @@ def _update_target(matrix, rule, epoch, spikes, piece, space, target):
         line, acc = _line(matrix, piece, a), space.acc[a * size : (a + 1) * size]
         if piece.chosen:
             for c in range(len(acc)):
-                acc[c] = _begin(acc.dtype.type(line[np.uint32(piece.spiked[c])]))
+                acc[c] = begun(acc.dtype.type(line[np.uint32(piece.spiked[c])]))
         else:
             for c in range(len(acc)):
-                acc[c] = _begin(acc.dtype.type(line[c]))
+                acc[c] = begun(acc.dtype.type(line[c]))
     for p in range(rule.targets[target, 1], rule.targets[target, 2]):
         if _counts(rule, epoch, piece, p):
             if rule.products[p, 0] == ON_POST:
@@ -193,10 +191,10 @@ def _update_target(matrix, rule, epoch, spikes, piece, space, target):
         if piece.chosen:
             for c in range(len(acc)):
                 lane = np.uint32(piece.spiked[c])
-                line[lane] = _ended(acc[c], acc.dtype.type(line[lane]), low, high, acc_low, acc_high, carry)
+                line[lane] = ended(acc[c], acc.dtype.type(line[lane]), low, high, acc_low, acc_high, carry)
         else:
             for c in range(len(acc)):
-                line[c] = _ended(acc[c], acc.dtype.type(line[c]), low, high, acc_low, acc_high, carry)
+                line[c] = ended(acc[c], acc.dtype.type(line[c]), low, high, acc_low, acc_high, carry)
 
 
 @njit
@@ -226,11 +224,11 @@ def _update_directly(matrix, rule, epoch, spikes, piece, space, target):
         line = matrix[piece.pre[a]]
         _at_rows(rule, epoch, spikes, piece.pre[a], p, at_rows)
         for r in range(len(at_rows)):
-            at_rows[r] = _scaled(at_rows[r], rule.products[p, 3], rule.products[p, 4])
+            at_rows[r] = scaled(at_rows[r], rule.products[p, 3], rule.products[p, 4])
         for k in range(len(place)):
             old = at_rows.dtype.type(line[np.uint32(piece.spiked[k])])
-            acc = _plus(_begin(old), at_rows[np.uint32(place[k])])
-            line[np.uint32(piece.spiked[k])] = _ended(acc, old, low, high, acc_low, acc_high, carry)
+            acc = plus(begun(old), at_rows[np.uint32(place[k])])
+            line[np.uint32(piece.spiked[k])] = ended(acc, old, low, high, acc_low, acc_high, carry)
 
 
 @njit
@@ -265,7 +263,7 @@ def _along_rows(rule, epoch, spikes, piece, space, p):
             column = rule.factors[f, 1]
             part = table[column + piece.start : column + piece.start + size]
             for c in range(size):
-                acc[c] = _plus(acc[c], _scaled(value.dtype.type(scale * part[c]), right, left))
+                acc[c] = plus(acc[c], scaled(value.dtype.type(scale * part[c]), right, left))
             continue
         for c in range(size):
             value[c] = scale
@@ -283,10 +281,10 @@ def _along_rows(rule, epoch, spikes, piece, space, p):
                 old = space.old[column, a * size : (a + 1) * size]
                 constant, sign = rule.constants[f], rule.factors[f, 2]
                 for c in range(size):
-                    value[c] = value.dtype.type(value[c] * _factor(old[c], constant, sign))
+                    value[c] = value.dtype.type(value[c] * factor(old[c], constant, sign))
             f += 1
         for c in range(size):
-            acc[c] = _plus(acc[c], _scaled(value[c], right, left))
+            acc[c] = plus(acc[c], scaled(value[c], right, left))
 
 
 @njit
@@ -303,14 +301,14 @@ def _at_spikes(rule, epoch, spikes, piece, space, p):
         acc = space.acc[a * size : (a + 1) * size]
         if f == end:
             for r in range(len(at_rows)):
-                at_rows[r] = _scaled(at_rows[r], right, left)
+                at_rows[r] = scaled(at_rows[r], right, left)
             if everywhere:
                 for k in range(len(place)):
-                    acc[k] = _plus(acc[k], at_rows[np.uint32(place[k])])
+                    acc[k] = plus(acc[k], at_rows[np.uint32(place[k])])
             else:
                 for k in range(len(place)):
                     c = np.uint32(spiked[k] - piece.start)
-                    acc[c] = _plus(acc[c], at_rows[np.uint32(place[k])])
+                    acc[c] = plus(acc[c], at_rows[np.uint32(place[k])])
             continue
         for k in range(len(value)):
             value[k] = at_rows[np.uint32(place[k])]
@@ -328,109 +326,23 @@ def _at_spikes(rule, epoch, spikes, piece, space, p):
                 constant, sign = rule.constants[f], rule.factors[f, 2]
                 for k in range(len(value)):
                     c = k if everywhere else spiked[k] - piece.start
-                    value[k] = value.dtype.type(value[k] * _factor(old[np.uint32(c)], constant, sign))
+                    value[k] = value.dtype.type(value[k] * factor(old[np.uint32(c)], constant, sign))
             f += 1
         if everywhere:
             for k in range(len(value)):
-                acc[k] = _plus(acc[k], _scaled(value[k], right, left))
+                acc[k] = plus(acc[k], scaled(value[k], right, left))
         else:
             for k in range(len(value)):
                 c = np.uint32(spiked[k] - piece.start)
-                acc[c] = _plus(acc[c], _scaled(value[k], right, left))
-
-
-# --- numerics of one synapse ------------------------------------------------------------------
-
-
-def _begin(old: Any) -> Any:
-    """Return the accumulator before anything was added."""
-
-
-def _scaled(value: Any, right: Any, left: Any) -> Any:
-    """Return a product as it is added."""
-
-
-def _plus(acc: Any, value: Any) -> Any:
-    """Return the accumulator with a product added."""
-
-
-def _factor(old: Any, constant: Any, sign: Any) -> Any:
-    """Return the value of a synapse as a factor."""
-
-
-def _ended(acc: Any, old: Any, low: Any, high: Any, acc_low: Any, acc_high: Any, carry: Any) -> Any:
-    """Return the new value of a synapse."""
-
-
-@overload(_begin)
-def _begin_of(old):
-    if old == types.float64:
-        return lambda old: 0.0
-    return lambda old: np.int32(old << _FRACTION_BITS)
-
-
-@overload(_scaled)
-def _scaled_of(value, right, left):
-    if value == types.float64:
-        return lambda value, right, left: value
-
-    def fixed(value, right, left):
-        x = np.int32(np.int32(value >> right) << left)
-        return min(max(x, np.int32(_ACC_MIN)), np.int32(_ACC_MAX))
-
-    return fixed
-
-
-@overload(_plus)
-def _plus_of(acc, value):
-    if acc == types.float64:
-        return lambda acc, value: acc + value
-    return lambda acc, value: min(max(np.int32(acc + value), np.int32(_ACC_MIN)), np.int32(_ACC_MAX))
-
-
-@overload(_factor)
-def _factor_of(old, constant, sign):
-    if old == types.float64:
-
-        def real(old, constant, sign):
-            x = old + constant
-            return np.sign(x) if sign else x
-
-        return real
-
-    def fixed(old, constant, sign):
-        x = old + constant
-        if sign:
-            x = np.sign(x)
-        return np.int32(min(max(x, -512.0), 511.0))
-
-    return fixed
-
-
-@overload(_ended)
-def _ended_of(acc, old, low, high, acc_low, acc_high, carry):
-    if acc == types.float64:
-
-        def real(acc, old, low, high, acc_low, acc_high, carry):
-            x = old + acc
-            x = low if x < low else x
-            return high if x > high else x
-
-        return real
-
-    def fixed(acc, old, low, high, acc_low, acc_high, carry):
-        x = np.int32(min(max(acc, acc_low), acc_high) + carry)
-        return min(max(np.int32(x >> _FRACTION_BITS), low), high)
-
-    return fixed
+                acc[c] = plus(acc[c], scaled(value[k], right, left))
 
 
 # --- compiled on demand -------------------------------------------------------------------------
 
 
-def _signature(kind, tag):
-    """Return the types of the arguments of `_learn`; `tag` is the type of the tags."""
-    n, index = getattr(types, kind), types.int64
+def program_types(n):
+    """Return the types of a rule and an epoch in the numerics `n`."""
+    index = types.int64
     flags = array(types.boolean, 2)
     rule = (
         array(index, 2),
@@ -442,11 +354,15 @@ def _signature(kind, tag):
         flags,
     )
     epoch = (array(n, 2), *[array(index)] * 3, types.int64, types.boolean)
-    matrices = (array(n, 2), array(tag, 2), array(tag, 2))
-    return (*matrices, types.NamedTuple(rule, Rule), types.NamedTuple(epoch, Epoch))
+    return types.NamedTuple(rule, Rule), types.NamedTuple(epoch, Epoch)
+
+
+def _signature(n, tag):
+    """Return the types of the arguments of `_learn`; `tag` is the type of the tags."""
+    return (array(n, 2), array(tag, 2), array(tag, 2), *program_types(n))
 
 
 LOOPS = {
-    "learn_float64": (_learn, _signature("float64", types.float64)),
-    "learn_int32": (_learn, _signature("int32", types.int64)),
+    "learn_float64": (_learn, _signature(types.float64, types.float64)),
+    "learn_int32": (_learn, _signature(types.int32, types.int64)),
 }

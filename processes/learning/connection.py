@@ -161,6 +161,8 @@ def _initial_tag(tag: Any, shape: tuple[int, ...], where: str) -> Any:
     found = tag.shape if hasattr(tag, "shape") else np.shape(tag)
     if found not in ((), shape):
         raise ShapeError(f"{where} must have the shape {shape} of the connection, not {found}.")
+    if hasattr(tag, "tocsr"):  # made by the connection
+        return tag
     return tag.copy() if hasattr(tag, "copy") else tag
 
 
@@ -506,14 +508,21 @@ def _by_pre(matrix: np.ndarray) -> np.ndarray:
         if not matrix.any():  # tags that a rule does not use take no memory as long as nobody writes to them
             return np.zeros(matrix.shape, matrix.dtype, order="F")
         matrix = np.asfortranarray(matrix)
-    if matrix.dtype.kind == "f":
-        values = matrix.T.reshape(-1)
+    without_negative_zeros(matrix.T.reshape(-1))
+    return matrix
+
+
+def without_negative_zeros(values: np.ndarray) -> None:
+    """Make zeros of a vector positive, in place.
+
+    -0.0 plus nothing is -0.0, plus 0.0 is 0.0: without it there is no difference between synapses that a rule
+    touches and adds nothing to, and those that it does not touch.
+    """
+    if values.dtype.kind == "f":
         for start in range(0, values.size, CHUNK):
             part = values[start : start + CHUNK]
             if np.signbit(part).any():
-                # -0.0 plus nothing is -0.0, plus 0.0 is 0.0: without it there is no such difference
                 part += 0.0
-    return matrix
 
 
 def _text(value: Any) -> str | None:

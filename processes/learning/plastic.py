@@ -18,7 +18,7 @@ from ..overflow import OverflowWatch
 from ..parameters import as_integer, refuse_unknown_keywords
 from ..ports import InPort, OutPort
 from ..var import Var
-from ..weights import WEIGHT_BITS, SignMode, check_weight_options, truncate_weights
+from ..weights import WEIGHT_BITS, SignMode, check_weight_options, in_blocks, truncate_weights
 from .connection import (
     LearningConnectionModelBitApproximate,
     LearningConnectionModelFloat,
@@ -204,8 +204,8 @@ class PlasticModelBitApproximate(PlasticModel, LearningConnectionModelBitApproxi
 
     def truncate_weights(self) -> None:
         """Drop the bits of the initial weights that the hardware would not store; nothing is clipped."""
-        values = self.weight_values()
-        values[...] = truncate_weights(values, self.sign_mode, self.num_weight_bits)
+        for part in in_blocks(self.weight_values()):
+            part[...] = truncate_weights(part, self.sign_mode, self.num_weight_bits)
 
     def weight_values(self) -> np.ndarray:
         """Return the weights as an array that may be written to; of a sparse matrix the entries."""

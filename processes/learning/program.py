@@ -19,6 +19,11 @@ from .traces import History
 # epoch, a third to a tenth.
 _PER_EPOCH, _WORTH = 5000, 1 << 28
 _KERNELS = {np.dtype(kind): Kernel(f"learn_{kind}", 0, _WORTH) for kind in ("float64", "int32")}
+# Of sparse matrices NumPy needs 25 to 40 ns for a synapse, compiled loops a third.
+_WORTH_OF_ENTRIES = 1 << 25
+_OF_ENTRIES = {
+    np.dtype(kind): Kernel(f"learn_entries_{kind}", 0, _WORTH_OF_ENTRIES) for kind in ("float64", "int32")
+}
 
 _VARS = ("weights", "tag_1", "tag_2")
 _DTYPES = {
@@ -86,6 +91,33 @@ class Epoch(NamedTuple):
     with_u: bool
 
 
+class Index(NamedTuple):
+    """The entries of sparse matrices, all of which have the same.
+
+    Attributes
+    ----------
+    indices, indptr : (entries,) and (post + 1,) of int32
+        As of a CSR matrix of shape (post, pre).
+    starts, counts : (pre,) of int
+        First synapse, and number of synapses, of each presynaptic neuron.
+    rows, positions : (entries,) of int32
+        Postsynaptic neuron of each synapse, and its entry.
+    lost : (entries,) or (0,) of bool
+        Which entries do not learn.
+    used : (3,) of bool
+        Which Vars the rule reads or changes.
+    """
+
+    indices: np.ndarray
+    indptr: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+    rows: np.ndarray
+    positions: np.ndarray
+    lost: np.ndarray
+    used: np.ndarray
+
+
 class Program:
     """A rule as numbers, and how to carry out an epoch with them.
 
@@ -96,6 +128,11 @@ class Program:
         and to the `left`, and `terms`.
     limits : ndarray, shape (targets, 4)
         Of the value and of the accumulator; the dtype, float64 or int32, is that of the numerics.
+
+    Attributes
+    ----------
+    used : ndarray of bool, shape (3,)
+        Which of weights, tag_1 and tag_2 the rule reads or changes.
     """
 
     def __init__(self, targets: list[Any], limits: np.ndarray) -> None:
@@ -129,6 +166,8 @@ class Program:
                 if all(kind == OF_PRE for kind, *_ in factors[begin:end]):
                     direct = at_post[0]
             bounds.append((var, first, len(products), direct))
+        self.used = reads[0].copy()
+        self.used[[bound[0] for bound in bounds]] = True
         # then tables are the history itself
         self._plain = self.dtype == np.float64 and all(
             term.const is None and term.name in TRACES for term in self._sections.values()
@@ -145,23 +184,49 @@ class Program:
 
     def loop_for(self, matrices: dict[str, np.ndarray], history: History, with_u: bool) -> Any:
         """Return the compiled loop, or None where NumPy should work through this epoch."""
-        if [matrices[name].dtype for name in _VARS] != _DTYPES[self.dtype]:
+        if not self._takes(matrices):
             return None
         num_pre, num_post = history.layout.num_pre, history.layout.num_post
         untouched = 0 if with_u else (num_pre - len(history.pre)) * (num_post - len(history.post))
         loop = _KERNELS[self.dtype].for_work(num_pre * num_post - untouched + _PER_EPOCH)
         return loop if loop is not None and readable(*matrices.values()) else None
 
+    def loop_for_entries(self, values: dict[str, np.ndarray], touched: int) -> Any:
+        """Return the compiled loop for sparse matrices, or None where NumPy should work through this epoch.
+
+        Parameters
+        ----------
+        values : dict of str to ndarray
+            Values of the entries.
+        touched : int
+            Number of entries that the epoch can change.
+        """
+        if not self._takes(values):
+            return None
+        loop = _OF_ENTRIES[self.dtype].for_work(touched + _PER_EPOCH)
+        return loop if loop is not None and readable(*values.values()) else None
+
+    def _takes(self, values: dict[str, np.ndarray]) -> bool:
+        """Whether values have the types that the loops are compiled for."""
+        return [values[name].dtype for name in _VARS] == _DTYPES[self.dtype]
+
     def run(
-        self, loop: Any, matrices: dict[str, np.ndarray], history: History, with_u: bool, carry: int
+        self,
+        loop: Any,
+        values: dict[str, np.ndarray],
+        history: History,
+        with_u: bool,
+        carry: int,
+        index: tuple[np.ndarray, ...] = (),
     ) -> None:
-        """Carry out one epoch with a loop from `loop_for`."""
+        """Carry out one epoch with a loop from `loop_for`, or from `loop_for_entries`, with the index of them."""
         tables, columns = self._tables(history)
         factors = self._rule.factors
         for factor, key in self._places:
             factors[factor, 1] = columns[key]
         epoch = Epoch(tables, history.rows, history.tx, history.ty, carry, with_u)
-        loop(*(matrices[name] for name in _VARS), self._rule, epoch)
+        arguments = [values[name] for name in _VARS]
+        loop(*arguments, *index, self._rule, epoch)
 
     def _tables(self, history: History) -> tuple[np.ndarray, dict[Any, int]]:
         """Return all factors of neurons side by side, and the column at which each begins."""

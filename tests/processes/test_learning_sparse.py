@@ -1,11 +1,14 @@
 """LearningSparse: the same as LearningDense at its synapses, whatever the rule."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
-from support.learning_cases import engine_epoch, epochs, naive_epoch, sign_modes, sparse
+from support.kernels import only
+from support.learning_cases import engine_epoch, epochs, large_epoch, naive_epoch, sign_modes, sparse
 
 from lahar.processes import (
     GradedSpikeCfg,
@@ -20,6 +23,8 @@ from lahar.processes import (
     STDPLoihi,
 )
 from lahar.processes.errors import ArgumentTypeError, LaharWarning, ModelError, ShapeError, ValidationError
+from lahar.processes.kernels import CHOICES
+from lahar.processes.learning import sparse_update
 from lahar.processes.learning.rule_float import FloatRuleUpdate
 from lahar.processes.learning.sparse_update import Synapses, apply_to_synapses
 from lahar.processes.learning.traces import History, TraceLayout
@@ -46,11 +51,23 @@ RULE = Loihi2FLearningRule(
 # --- one epoch ------------------------------------------------------------------------------------
 
 
-@given(epochs(fixed=True) | epochs(fixed=False), sign_modes, st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=300, deadline=None)
-def test_an_epoch_has_the_bits_of_the_dense_formulas(epoch, sign_mode, seed, shared):
-    """Each variable has entries of its own; where it has none it is zero for the others."""
-    rule, case = epoch
+@pytest.mark.parametrize(("loops", "chunk"), [("numpy", 1), ("numpy", 4), ("numpy", 1 << 16), ("numba", 4)])
+@pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "float"])
+def test_an_epoch_has_the_bits_of_the_dense_formulas(fixed, loops, chunk):
+    """In pieces of any size. Each variable has entries of its own; where it has none it is zero for the others."""
+
+    @given(epochs(fixed), sign_modes, st.integers(0, 2**32 - 1), st.booleans())
+    @settings(max_examples=200, deadline=None)
+    def check(epoch, sign_mode, seed, shared):
+        compare_on_entries(*epoch, sign_mode, seed, shared)
+
+    with only(loops) as used, mock.patch.object(sparse_update, "CHUNK", chunk):
+        check()
+    compiled = {"evolve_fixed", "learn_entries_int32"} if fixed else {"evolve_float", "learn_entries_float64"}
+    assert used == (compiled if loops == "numba" else set())
+
+
+def compare_on_entries(rule, case, sign_mode, seed, shared):
     fixed = case.matrices["tag_1"].dtype.kind == "i"
     rng = np.random.default_rng(seed)
     entries = {}
@@ -59,10 +76,40 @@ def test_an_epoch_has_the_bits_of_the_dense_formulas(epoch, sign_mode, seed, sha
         entries[name] = next(iter(entries.values())) if shared and entries else stored
         matrix[~entries[name]] = 0
     expected, _ = naive_epoch(rule, case, sign_mode, fixed)
-    result, _, _ = engine_epoch(rule, case, sign_mode, fixed, entries=entries)
+    lost = rng.random(np.count_nonzero(entries["weights"])) < rng.choice([0, 0.3])
+    before = sparse(case.matrices["weights"], entries["weights"]).data
+    result, _, _ = engine_epoch(
+        rule, case, sign_mode, fixed, entries=entries, lost=lost if lost.any() else None
+    )
+    expected["weights"][entries["weights"]] = np.where(
+        lost, before, sparse(expected["weights"], entries["weights"]).data
+    )
     for name, matrix in expected.items():
         np.testing.assert_array_equal(result[name].data, sparse(matrix, entries[name]).data, err_msg=name)
         assert result[name].nnz == np.count_nonzero(entries[name])
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "float"])
+def test_loops_agree_where_entries_are_worked_on_in_pieces(fixed, k, rate):
+    """NumPy and compiled loops; with k = 2 products with dependency u do not count."""
+    dw = f"x0*(-1)*y1 + y0*x1*2^-1 + u{k}*sgn(w)*t*2^-3 + y0*(w+3)*2^-5"
+    rule = Loihi2FLearningRule(
+        dw=dw, dt="x0*y2*2^-1 - y0*w*2^-4", x1_impulse=16, y1_impulse=9, t_epoch=3, rng_seed=0
+    )
+    case = large_epoch((150, 120), rate, fixed)
+    stored = np.random.default_rng(1).random((150, 120)) < 0.6
+    found = []
+    for loops in CHOICES:
+        with only(loops) as used:
+            result, _, _ = engine_epoch(
+                rule, case, SignMode.MIXED, fixed, entries=dict.fromkeys(case.matrices, stored)
+            )
+        assert (f"learn_entries_{'int32' if fixed else 'float64'}" in used) == (loops == "numba")
+        found.append(result)
+    for name, matrix in found[0].items():
+        np.testing.assert_array_equal(found[1][name].data, matrix.data, err_msg=name)
 
 
 class Counted(Synapses):
@@ -87,7 +134,9 @@ def test_an_epoch_touches_only_synapses_whose_dependency_fired(dw):
     history.pre_rows, history.post_rows = np.zeros(2, int), np.zeros(3, int)
     update = FloatRuleUpdate(Loihi2FLearningRule(dw=dw, rng_seed=0), SignMode.MIXED)
     weights = Counted(sparse(np.zeros(stored.shape), stored))
-    apply_to_synapses(update, {"weights": weights}, history, with_u=False, everything=False)
+    tags = {name: Synapses(sparse(np.zeros(stored.shape), stored), weights) for name in ("tag_1", "tag_2")}
+    with only("numpy"):
+        apply_to_synapses(update, {"weights": weights, **tags}, history, with_u=False, everything=False)
     fired = (("x0" in dw) & (tx[None, :] > 0)) | (("y0" in dw) & (ty[:, None] > 0))
     assert weights.count == np.count_nonzero(stored & fired)
     np.testing.assert_array_equal(weights.matrix.toarray() > 0, stored & fired)
@@ -293,3 +342,23 @@ def test_what_reaches_the_model_is_documented():
     assert (params["shape"], params["learning_rule"], params["weight_exp"]) == ((2, 2), RULE, 2)
     assert "weights" not in params
     assert sparse_process.weights.init.nnz == sparse_process.tag_1.init.nnz == 2
+
+
+def test_tags_have_the_entries_of_the_weights_and_cannot_change_them():
+    connection = LearningSparse(weights=np.eye(2), learning_rule=RULE, tag_2=3)
+    assert connection.tag_2.init.toarray().tolist() == [[3, 0], [0, 3]]
+    assert np.shares_memory(connection.tag_1.init.indices, connection.weights.init.indices)
+    with pytest.raises(ValueError, match="read-only"):
+        connection.tag_1.get().eliminate_zeros()
+    assert connection.weights.init.toarray().tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_tags_that_no_rule_touches_are_still_there_to_be_read_and_set(tag):
+    with sparse_network(np.array([[2, 0], [4, 2]]), tag, dw="u0*t") as connection:
+        assert connection.tag_2.get().nnz == 3
+        value = connection.tag_1.get()
+        value.data[:] = [1, 2, 3]
+        connection.tag_1.set(value)
+        connection.run(RunSteps(1))
+        assert connection.weights.get().toarray().tolist() == [[3, 0], [6, 5]]

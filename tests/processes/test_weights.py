@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lahar.processes import Dense, Sparse
 from lahar.processes.errors import ArgumentTypeError, ValidationError
 from lahar.processes.weights import (
     OptimizedWeights,
@@ -14,11 +15,13 @@ from lahar.processes.weights import (
     check_weight_options,
     clip_weights,
     determine_sign_mode,
+    in_blocks,
     optimize_weight_bits,
     to_int32,
     truncate_weights,
     weight_range,
 )
+from lahar.runtime import Loihi2SimCfg, RunSteps
 
 MODES = st.sampled_from(SignMode)
 MATRICES = hnp.arrays(
@@ -260,3 +263,31 @@ def test_non_integer_options(value):
         check_weight_options("Dense", value)
     with pytest.raises(ArgumentTypeError, match=r"Dense\.num_weight_bits"):
         check_weight_options("Dense", 0, value)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (200_000,), (3, 100_000), (100_000, 3), (2, 3, 40_000)])
+@pytest.mark.parametrize("order", "CF")
+def test_blocks_are_small_views_that_cover_an_array(shape, order):
+    values = np.zeros(shape, np.int32, order)
+    for part in in_blocks(values):
+        assert part.size <= 1 << 16
+        part[...] += 1
+    assert (values == 1).all()
+
+
+def test_an_array_with_gaps_is_one_block():
+    values = np.zeros((4, 6), np.int32)
+    for part in in_blocks(values[:, ::2]):
+        part[...] += 1
+    assert values.tolist() == [[1, 0] * 3] * 4
+
+
+@pytest.mark.parametrize("shape", [(300, 700), (2, 100_000)])
+def test_large_weights_are_prepared_like_small_ones(shape):
+    weights = np.random.default_rng(0).integers(-256, 256, shape)
+    for process, held in ((Dense, np.asarray), (Sparse, lambda m: m.toarray())):
+        synapses = process(weights=weights, num_weight_bits=6)
+        synapses.run(RunSteps(1), Loihi2SimCfg(select_tag="fixed_pt", launcher="inline"))
+        expected = truncate_weights(weights, SignMode.MIXED, 6)
+        np.testing.assert_array_equal(held(synapses.weights.get()), expected)
+        synapses.stop()

@@ -140,10 +140,11 @@ def naive_epoch(rule, case, sign_mode, fixed):
 # --- the engine on the same data ----------------------------------------------------------------
 
 
-def engine_epoch(rule, case, sign_mode, fixed, rows=slice(None), entries=None):
+def engine_epoch(rule, case, sign_mode, fixed, rows=slice(None), entries=None, lost=None):
     """New weights and tags of the postsynaptic neurons `rows`, and the traces at the end of the epoch.
 
-    With `entries`, a dict of boolean matrices, the matrices are sparse and have these entries.
+    With `entries`, a dict of boolean matrices, the matrices are sparse and have these entries, of which `lost`
+    ones of the weights do not learn.
     """
     ty = case.ty[rows]
     layout = TraceLayout(len(case.tx), len(ty))
@@ -164,7 +165,11 @@ def engine_epoch(rule, case, sign_mode, fixed, rows=slice(None), entries=None):
         update = FloatRuleUpdate(rule, sign_mode)
     with_u = update.u_is_on(case.epoch)
     if entries is not None:
-        variables = {n: Synapses(sparse(case.matrices[n], stored)) for n, stored in entries.items()}
+        variables = {}
+        for name in ("weights", "tag_1", "tag_2"):
+            matrix = sparse(case.matrices[name], entries[name])
+            variables[name] = Synapses(matrix, like=variables.get("weights"))
+            variables[name].lost = lost if name == "weights" else None
         settled = update.settled({n: synapses.values for n, synapses in variables.items()})
         apply_to_synapses(update, variables, history, with_u, everything=not settled)
         return {n: synapses.matrix for n, synapses in variables.items()}, traces, layout
