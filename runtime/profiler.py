@@ -210,7 +210,7 @@ class Profiler:
         Raises
         ------
         ArgumentTypeError
-            `run_cfg` is none.
+            `run_cfg` is not a run configuration.
 
         Notes
         -----

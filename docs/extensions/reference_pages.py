@@ -24,7 +24,7 @@ GROUPS = {
         "Spiker32bit S4d SigmaS4dDelta SigmaS4dDeltaLayer Delta Sigma SigmaDelta ActivationMode GradedVec "
         "GradedReluVec NormVecDelay ProdNeuron InvSqrt IdBroadcast NoveltyDetector Readout Allocator"
     ),
-    "Connections": "Dense Sparse DelayDense DelaySparse LearningDense LearningSparse Conv SignMode",
+    "Connections": "Dense Sparse DelayDense DelaySparse LearningDense LearningSparse Conv ConvInTime SignMode",
     "Learning": (
         "LoihiLearningRule Loihi2FLearningRule Loihi3FLearningRule STDPLoihi RewardModulatedSTDP "
         "GradedSpikeCfg LearningConnectionProcess LearningNeuronProcess"

@@ -81,6 +81,7 @@ def test_a_command_that_fails_or_hangs_is_no_cluster(command, script, monkeypatc
     monkeypatch.setattr(slurm, "_PATIENCE", 0.2)
     command("sinfo", script)
     assert slurm.get_partitions() == []
+    assert not slurm.is_available()
 
 
 def test_output_that_is_no_text_does_no_harm(command):
