@@ -39,9 +39,9 @@ def assign(
         More partitions than processes, or an impossible placement.
     """
     n = len(specs)
+    fixed = _placement(run_cfg, network, {spec.id: k for k, spec in enumerate(specs)})
     if run_cfg.launcher == "inline":
         return [0] * n, 1, []
-    fixed = _placement(run_cfg, network, {spec.id: k for k, spec in enumerate(specs)})
     # an asynchronous process may never let others go on, so it gets an OS process of its own
     alone = [k for k, spec in enumerate(specs) if is_async(spec.model) and k not in fixed]
     graph = Graph(

@@ -114,12 +114,22 @@ def _port_specs(ports: Any, model: Model) -> tuple[PortSpec, ...]:
     return tuple(PortSpec(p.name, p.shape, d.cls, _dtype(p.path, model, d).str) for p, d in declared)
 
 
+def _warn_of_nan(where: str, values: np.ndarray) -> None:
+    if values.dtype.kind in "fc" and np.isnan(values.sum()) and (count := np.count_nonzero(np.isnan(values))):
+        warn(
+            f"{where}: {count} of {values.size} initial value(s) are not a number (NaN), and so will be all that is "
+            "computed from them."
+        )
+
+
 def _var_spec(process: AbstractProcess, model: Model, var: Var) -> VarSpec:
     declared = _declared(process, model, var.name, "Var")
     if declared.cls is np.ndarray or (
         isinstance(declared.cls, type) and issubclass(declared.cls, np.ndarray)
     ):
         _check_initial_value(process, var, _dtype(f"{process.name}.{var.name}", model, declared))
+    elif hasattr(var.init, "tocsr"):
+        _warn_of_nan(f"Var '{process.name}.{var.name}'", var.init.tocsr().data)
     return VarSpec(var.id, var.name, var.shape, var.init, declared.cls, declared.d_type, declared.precision)
 
 
@@ -146,3 +156,5 @@ def _check_initial_value(process: AbstractProcess, var: Var, dtype: np.dtype[Any
         if lossy.size:
             loss = "lose digits" if value.dtype.kind == "f" else "wrap around"
             warn(f"{where}: {lossy.size} initial value(s) {loss} in {dtype}, for example {lossy.flat[0]}.")
+    elif dtype.kind in "fc":
+        _warn_of_nan(where, value)

@@ -82,7 +82,7 @@ class RunConfig:
         self.log = logging.getLogger("lahar.run_config")
         self.loglevel = loglevel
         self.partitions = _partitions(*_default("partitions", partitions, "auto"))
-        self.placement = dict(placement or {})
+        self.placement = _as_dict("placement", placement)
         if shards != "auto":
             raise ValidationError("only 'auto' (no process is split) is possible.", "shards")
         self.shards = shards
@@ -129,7 +129,7 @@ class AbstractLoihiRunCfg(RunConfig):
             raise ArgumentTypeError(f"select_tag must be a string, not {select_tag!r}.")
         self.select_tag = select_tag
         self.select_sub_proc_model = select_sub_proc_model
-        self.exception_proc_model_map = dict(exception_proc_model_map or {})
+        self.exception_proc_model_map = _as_dict("exception_proc_model_map", exception_proc_model_map)
 
     def select(self, process: Any, proc_models: Sequence[Model]) -> Model:
         """Return the model for `process`: exceptions first, then sub models if wanted, then by tag."""
@@ -185,6 +185,12 @@ def _default(argument: str, given: Any, default: Any) -> tuple[str, Any]:
     if given == default and variable in os.environ:
         return f"environment variable {variable}", os.environ[variable]
     return argument, given
+
+
+def _as_dict(where: str, value: Any) -> dict[Any, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise ArgumentTypeError(f"{where} must be a dictionary, not {value!r}.")
+    return dict(value or {})
 
 
 def _partitions(where: str, value: Any) -> int | str:

@@ -110,8 +110,8 @@ def _as_sparse_delays(delays: Any, weights: Any, owner: str) -> Any:
     delays = check_delays(delays, weights.shape, owner)
     if delays.ndim:
         return canonical_csr(delays)
-    matrix = weights.astype(np.int64)
-    matrix.data[:] = delays
+    matrix = weights.copy()
+    matrix.data = np.full(matrix.nnz, delays)
     return matrix
 
 

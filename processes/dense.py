@@ -19,7 +19,7 @@ from .model import (
     requires,
     tag,
 )
-from .parameters import as_integer
+from .parameters import as_integer, warn_of_infinite
 from .ports import InPort, OutPort
 from .process import AbstractProcess
 from .synapses import weighted_sum
@@ -103,6 +103,7 @@ class Dense(AbstractProcess):
     ) -> None:
         owner = type(self).__name__
         weights = as_weight_matrix(weights, owner)
+        warn_of_infinite(f"{owner}.weights", weights)
         check_options(self, kwargs, self._keywords, weights)
         num_message_bits = as_integer(num_message_bits, f"{owner}.num_message_bits")
         super().__init__(

@@ -44,6 +44,10 @@ class DtypeError(LaharError, TypeError, ValueError):
     """A value cannot be represented in the declared type."""
 
 
+class VarIndexError(LaharError, IndexError):
+    """An index selects no part of a Var."""
+
+
 class PortError(LaharError, TypeError, AssertionError):
     """Two ports of kinds that cannot be connected."""
 

@@ -98,6 +98,8 @@ class Injector(AbstractProcess):
             There is no runtime yet: call `create_runtime` or `run` first.
         ArgumentTypeError, ShapeError
             `data` is no array of shape S.
+        DtypeError
+            It does not hold real numbers.
         StateError
             The network has been stopped or has failed.
         """

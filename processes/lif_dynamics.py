@@ -15,9 +15,6 @@ from .kernels import Kernel, readable
 from .model import LavaPyType, PyInPort, PyLoihiProcessModel, PyOutPort
 from .parameters import check_integers, warn_of_wrapping, warn_outside
 
-# --- models --------------------------------------------------------------------------------
-
-
 # Neurons from which on a compiled update is faster than NumPy, and as many updates as loading it costs.
 _FLOAT_UPDATE = Kernel("lif_float", 1 << 13, 1 << 28)
 _FIXED_UPDATE = Kernel("lif_fixed", 1 << 11, 1 << 27)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .download import download
-from .errors import ArgumentTypeError, FileFormatError, LaharWarning
+from .errors import ArgumentTypeError, DownloadError, FileFormatError, LaharWarning
 from .image_dataset import ImageDataset, Part
 from .replace_file import replace_file
 
@@ -54,7 +54,8 @@ class MnistDataset(ImageDataset):
     Raises
     ------
     DownloadError
-        No mirror could send the files. The message says why, and what can be done without a network.
+        No mirror could send the files, or they cannot be kept. The message says why, and what can be done
+        without a network.
     FileFormatError
         `data_path` is no such file, or has been damaged. (The file in the cache is fetched anew, with a
         LaharWarning.)
@@ -112,8 +113,15 @@ class MnistDataset(ImageDataset):
     def _fetch(cls, path: Path) -> None:
         from tempfile import TemporaryDirectory
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=path.parent, prefix=".mnist-") as folder:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            place = TemporaryDirectory(dir=path.parent, prefix=".mnist-")
+        except OSError as error:
+            raise DownloadError(
+                f"MNIST cannot be kept in '{path.parent}': {error}. Give MnistDataset(data_path=...) a file in a "
+                "folder that can be written to."
+            ) from error
+        with place as folder:
             cls.download_mnist(folder)
             cls.decompress_convert_save(folder, path)
 

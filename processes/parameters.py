@@ -186,7 +186,7 @@ def warn_outside(where: str, given: Any, low: int, high: int) -> None:
     outside = array[(array < low) | (array > high)]
     if outside.size:
         warnings.warn(
-            f"{where} = {int(outside.flat[0])} is outside [{low}, {high}], the useful range "
+            f"{where} = {outside.flat[0]:.0f} is outside [{low}, {high}], the useful range "
             f"({outside.size} of {array.size} values).",
             LaharWarning,
             stacklevel=4,
@@ -205,4 +205,15 @@ def warn_of_wrapping(where: str, given: Any, dtype: Any) -> None:
             f"({outside.size} of {array.size} values).",
             LaharWarning,
             stacklevel=3,
+        )
+
+
+def warn_of_infinite(where: str, values: np.ndarray) -> None:
+    """Warn of infinite numbers, whose sums are infinite or no numbers at all."""
+    if values.dtype.kind == "f" and values.size and np.isinf([values.max(), values.min()]).any():
+        warnings.warn(
+            f"{where}: {np.count_nonzero(np.isinf(values))} of {values.size} are infinite, and sums with them are "
+            "infinite or NaN.",
+            LaharWarning,
+            stacklevel=4,
         )

@@ -97,6 +97,12 @@ class AbstractPort:
             reverse = port.in_connections if forward else port.out_connections
             if port in known or self in reverse or port in ports[:k]:
                 raise DuplicateConnectionError(f"'{self.path}' and '{port.path}' are connected already.")
+            source, target = (self, port) if forward else (port, self)
+            if _leads_to(target, source):
+                raise PortError(
+                    f"'{source.path}' and '{target.path}' cannot be connected: the connections would lead from the "
+                    "port back to itself. A loop has to pass through a Process, from an InPort to an OutPort."
+                )
 
     @staticmethod
     def _configs(ports: Sequence[AbstractPort], configs: Any) -> list[Any]:
@@ -503,6 +509,17 @@ class ImplicitVarPort(VarPort):
 
 def _port_id(port: AbstractPort) -> str:
     return create_port_id(port.process.id if port.process else -1, port.name)
+
+
+def _leads_to(port: AbstractPort, target: AbstractPort) -> bool:
+    """Whether connections lead from `port` to `target`, which may be the same."""
+    ahead = [port]
+    while ahead:
+        current = ahead.pop()
+        if current is target:
+            return True
+        ahead += current.out_connections
+    return False
 
 
 def _paths(port: AbstractPort, direction: str) -> Iterator[tuple[AbstractPort, list[Any]]]:

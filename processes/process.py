@@ -288,9 +288,12 @@ class AbstractProcess(metaclass=ProcessPostInitCaller):
     """
 
     def __init__(self, **proc_params: Any) -> None:
+        name = proc_params.get("name")
+        if name is not None and not isinstance(name, str):
+            raise ArgumentTypeError(f"{type(self).__name__}: name must be a string, not {name!r}.")
         self.proc_params = ProcessParameters(proc_params)
         self.id: int = ProcessServer().register(self)
-        self.name: str = proc_params.get("name") or f"Process_{self.id}"
+        self.name: str = name or f"Process_{self.id}"
         self.log = logging.getLogger("lahar.processes")
         self._log_config: LogConfig = proc_params.get("log_config") or LogConfig(file="lahar.log")
         if self._log_config.logs_to_file:

@@ -21,7 +21,7 @@ from .model import (
     requires,
     tag,
 )
-from .parameters import as_integer
+from .parameters import as_integer, warn_of_infinite
 from .ports import InPort, OutPort
 from .process import AbstractProcess
 from .sparse_matrix import canonical_csr
@@ -111,6 +111,7 @@ class Sparse(AbstractProcess):
     ) -> None:
         owner = type(self).__name__
         weights = as_sparse_weights(weights, owner)
+        warn_of_infinite(f"{owner}.weights", weights.data)
         check_options(self, kwargs, self._keywords, weights, determine_sign_mode(weights))
         num_message_bits = as_integer(num_message_bits, f"{owner}.num_message_bits")
         super().__init__(num_message_bits=num_message_bits, name=name, log_config=log_config, **kwargs)

@@ -6,7 +6,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from .errors import ArgumentTypeError, ShapeError, UnstartedError
+from .errors import ArgumentTypeError, ShapeError, UnstartedError, VarIndexError
 
 if TYPE_CHECKING:
     from .process import AbstractProcess
@@ -89,12 +89,14 @@ class Var:
         ------
         StateError
             The network is running.
+        VarIndexError
+            `idx` selects no part of the value.
         """
         if self.aliased_var is not None:
             return self.aliased_var.get(idx)
         runtime = self.process.runtime if self.process else None
         value = self.init if runtime is None else runtime.get_var(self.id)
-        return value if idx is None else value[idx]
+        return value if idx is None else part_of(value, idx, self.path)
 
     def set(self, value: Any, idx: Any = None) -> None:
         """Set the value, or with `idx` a part of it, while the network is paused.
@@ -114,6 +116,8 @@ class Var:
         ShapeError
             `value` does not have the shape of the Var (or of the part that `idx` selects), or, being sparse,
             not its entries.
+        VarIndexError
+            `idx` selects no part of the value.
         DtypeError
             `value` is not of the kind that the Var holds: numbers, a string, a sparse matrix.
         """
@@ -150,6 +154,14 @@ class Var:
 
     def __repr__(self) -> str:
         return f"<Var {self.name} shape={self.shape} init={self.init!r} shareable={self.shareable}>"
+
+
+def part_of(value: Any, idx: Any, path: str) -> Any:
+    """Return the part of the value of a Var that a numpy index selects; `path` is named in errors."""
+    try:
+        return value[idx]
+    except (IndexError, TypeError) as error:
+        raise VarIndexError(f"Var '{path}' has no part {idx!r}: {error}.") from None
 
 
 def check_shape(shape: Any, owner: str) -> None:

@@ -119,7 +119,10 @@ class TransposePort(AbstractVirtualPort):
     def of(cls, old_shape: tuple[int, ...], axes: Sequence[int] | None) -> TransposePort:
         """Make a port that shows one of shape `old_shape` with its axes in the order `axes`."""
         n = len(old_shape)
-        given = tuple(range(n))[::-1] if axes is None else tuple(axes)
+        given = tuple(range(n))[::-1] if axes is None else axes
+        if not isinstance(given, Sequence | np.ndarray) or not all(hasattr(a, "__index__") for a in given):
+            raise ArgumentTypeError(f"transpose() takes axes such as (1, 0), not {axes!r}.")
+        given = tuple(given)
         if len(given) != n:
             raise TransposeShapeError(old_shape, given)
         for axis in given:

@@ -19,6 +19,7 @@ from .parameters import as_integer
 
 WEIGHT_BITS = 8
 _BLOCK = 1 << 16
+_LARGEST_EXPONENT = 512  # far beyond any word; to form a power of two must not take for ever
 
 
 class SignMode(Enum):
@@ -341,9 +342,14 @@ def check_weight_options(
     ArgumentTypeError
         A number is not an integer, or `sign_mode` is not a SignMode.
     ValidationError
-        `num_weight_bits` is out of range.
+        `weight_exp` or `num_weight_bits` is out of range.
     """
     exponent = as_integer(weight_exp, f"{owner}.weight_exp")
+    if abs(exponent) > _LARGEST_EXPONENT:
+        raise ValidationError(
+            f"must be -{_LARGEST_EXPONENT} to {_LARGEST_EXPONENT} (a word has 32 bits), not {exponent}.",
+            f"{owner}.weight_exp",
+        )
     bits = as_integer(num_weight_bits, f"{owner}.num_weight_bits")
     if sign_mode is not None:
         _check_sign_mode(sign_mode)

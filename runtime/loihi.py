@@ -11,8 +11,9 @@ import os
 import subprocess
 import warnings
 from enum import Enum
+from typing import Any
 
-from lahar.processes.errors import LaharWarning, ValidationError
+from lahar.processes.errors import ArgumentTypeError, LaharWarning, ValidationError
 
 from . import slurm
 
@@ -37,7 +38,7 @@ def is_installed(module_name: str = HARDWARE) -> bool:
     """Whether a module can be imported, by default the package that drives the hardware."""
     try:
         return importlib.util.find_spec(module_name) is not None
-    except ModuleNotFoundError:  # of a package that the module is said to be in
+    except ImportError:  # of a package that the module is said to be in
         return False
 
 
@@ -61,9 +62,12 @@ def use_slurm_host(
 
     Raises
     ------
+    ArgumentTypeError
+        `loihi_gen` is no ChipGeneration.
     ValidationError
         The package for the hardware is installed, but there is no Slurm, or no such partition or board.
     """
+    _check_generation(loihi_gen)
     if not _can_use_hardware("use_slurm_host"):
         return False
     slurm.enable()
@@ -94,9 +98,14 @@ def use_ethernet_host(
 
     Raises
     ------
+    ArgumentTypeError
+        `host_address` is no string, or `loihi_gen` no ChipGeneration.
     ValidationError
         The package for the hardware is installed, but the host does not answer to ``ping``.
     """
+    if not isinstance(host_address, str):
+        raise ArgumentTypeError(f"use_ethernet_host: host_address must be a string, not {host_address!r}.")
+    _check_generation(loihi_gen)
     if not _can_use_hardware("use_ethernet_host"):
         return False
     if not _answers(host_address):
@@ -104,6 +113,11 @@ def use_ethernet_host(
     slurm.disable()
     os.environ.update(NXSDKHOST=host_address, HOST_BINARY=host_binary_path, LOIHI_GEN=loihi_gen.value)
     return _choose("ETHERNET")
+
+
+def _check_generation(loihi_gen: Any) -> None:
+    if not isinstance(loihi_gen, ChipGeneration):
+        raise ArgumentTypeError(f"loihi_gen must be a ChipGeneration such as N3B3, not {loihi_gen!r}.")
 
 
 def _choose(kind: str) -> bool:
@@ -128,6 +142,6 @@ def _answers(address: str) -> bool:
         done = subprocess.run(
             ["ping", "-c", "1", "--", address], capture_output=True, timeout=_PATIENCE, check=False
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: no address, but a null byte
         return False
     return done.returncode == 0

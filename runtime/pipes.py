@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lahar.compiler.plan import PipeSpec
-from lahar.processes.errors import ArgumentTypeError, ShapeError, StateError
+from lahar.processes.errors import ArgumentTypeError, DtypeError, ShapeError, StateError
 
 from .channels import Inbox, Outbox
 from .outcome import Outcome
@@ -110,6 +110,8 @@ class HostSender(_HostEnd):
         ------
         ArgumentTypeError, ShapeError
             `data` is no array of the port's shape.
+        DtypeError
+            It does not hold numbers, or complex ones that the port cannot take.
         StateError
             The network has been stopped or has failed.
         """
@@ -117,6 +119,11 @@ class HostSender(_HostEnd):
             raise ArgumentTypeError(f"'{self.name}' takes an array, not {type(data).__name__}.")
         if data.shape != self.shape:
             raise ShapeError(f"'{self.name}' takes arrays of shape {self.shape}, not {data.shape}.")
+        kinds = "biufc" if np.dtype(self.d_type).kind == "c" else "biuf"
+        if np.asarray(data).dtype.kind not in kinds:
+            raise DtypeError(
+                f"'{self.name}' takes numbers of type {np.dtype(self.d_type)}, not {data.dtype}."
+            )
         message = np.array(data, self.d_type, order="C")
         with self._changed:
             while not self._credit and not self._closed:

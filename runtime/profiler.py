@@ -178,7 +178,10 @@ class CPUProfiler:
             None has been started.
         """
         if self._runtime is None:
-            raise StateError("No network has been started with the profiled run configuration yet.")
+            raise StateError(
+                "No network has been started with the profiled run configuration yet. Profiler.init comes before the "
+                "network is compiled; a second call takes the place of the first."
+            )
         return self._runtime.profile()
 
     def __str__(self) -> str:
@@ -207,11 +210,12 @@ class Profiler:
         Raises
         ------
         ArgumentTypeError
-            `run_cfg` is none.
+            `run_cfg` is not a run configuration.
 
         Notes
         -----
-        A profiled network computes the same bits. It takes some microseconds longer per call of a model and
+        A second profiler for the same configuration takes the place of the first, for networks that are compiled
+        later. A profiled network computes the same bits. It takes some microseconds longer per call of a model and
         message.
 
         Examples

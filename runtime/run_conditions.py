@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lahar.processes.errors import ValidationError
 
+_MOST = 2**63 - 1  # counted in 64 bits; RunContinuous has no limit
+
 
 class AbstractRunCondition:
     """Base of run conditions.
@@ -31,7 +33,7 @@ class RunSteps(AbstractRunCondition):
     Raises
     ------
     ValidationError
-        `num_steps` is negative or no integer.
+        `num_steps` is negative, no integer, or does not fit into 64 bits.
     """
 
     def __init__(self, num_steps: int, blocking: bool = True) -> None:
@@ -41,6 +43,11 @@ class RunSteps(AbstractRunCondition):
             )
         super().__init__(blocking)
         self.num_steps = int(num_steps)
+        if self.num_steps > _MOST:
+            raise ValidationError(
+                f"at most {_MOST} steps can be counted, not {num_steps}; RunContinuous() has no end.",
+                "RunSteps.num_steps",
+            )
 
 
 class RunContinuous(AbstractRunCondition):

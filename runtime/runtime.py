@@ -13,9 +13,17 @@ from typing import Any
 import numpy as np
 
 from lahar.compiler import Plan, network_processes
-from lahar.processes.errors import ArgumentTypeError, DtypeError, ShapeError, StateError, ValidationError
+from lahar.processes.errors import (
+    ArgumentTypeError,
+    DtypeError,
+    ShapeError,
+    StateError,
+    ValidationError,
+    VarIndexError,
+)
 from lahar.processes.kernels import choose_by_environment
 from lahar.processes.process import AbstractProcess
+from lahar.processes.var import part_of
 
 from .inline import InlineNetwork
 from .inspection import watch_host
@@ -338,7 +346,7 @@ class Runtime:
                 value = kept.copy() if hasattr(kept, "copy") else kept
             else:
                 value = self._network.get(var_id)
-        return value if idx is None else value[idx]
+        return value if idx is None else part_of(value, idx, self._names[var_id])
 
     def holds(self, var_id: int) -> bool:
         """Whether a model of this network holds the Var (that of a hierarchical Process may stand for none)."""
@@ -368,6 +376,8 @@ class Runtime:
             whole[idx] = part
         except ValueError as error:
             raise ShapeError(f"Var '{self._names[var_id]}', index {idx!r}: {error}.") from None
+        except IndexError as error:
+            raise VarIndexError(f"Var '{self._names[var_id]}' has no part {idx!r}: {error}.") from None
         return whole
 
     def _check_idle(self, verb: str, var_id: int) -> None:

@@ -26,6 +26,7 @@ from lahar.processes.errors import (
     FileFormatError,
     MissingFileError,
     UnpicklableError,
+    ValidationError,
 )
 from lahar.processes.ports import AbstractPort
 from lahar.processes.process import AbstractProcess, ProcessServer
@@ -96,6 +97,8 @@ def save(processes: Processes, filename: str, executable: Plan | None = None) ->
         The network is running, or a Var cannot be read any more because a worker died.
     UnpicklableError
         Something a Process holds cannot be saved.
+    MissingFileError
+        There is no folder for the file.
 
     Notes
     -----
@@ -103,6 +106,8 @@ def save(processes: Processes, filename: str, executable: Plan | None = None) ->
     """
     content = SerializationObject(processes, executable)
     path = _with_suffix(_checked(filename))
+    if not path.parent.is_dir():
+        raise MissingFileError(f"'{path}' cannot be written: there is no folder '{path.parent}'.")
     pickled = _dump(content)
     replace_file(path, lambda file: file.write(pickled))
 
@@ -162,6 +167,8 @@ def load(filename: str) -> tuple[Processes, Plan | None]:
 def _checked(filename: Any) -> str:
     if not isinstance(filename, str):
         raise ArgumentTypeError(f"filename must be a string, not {type(filename).__name__}.")
+    if not filename or "\0" in filename:
+        raise ValidationError(f"{filename!r} cannot be the name of a file.", "filename")
     return filename
 
 

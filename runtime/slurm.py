@@ -39,7 +39,7 @@ class BoardInfo:
 
 def is_available() -> bool:
     """Whether there is a Slurm cluster that answers."""
-    return bool(try_run_command(["sinfo"]))
+    return any(try_run_command(["sinfo"]))
 
 
 def enable() -> None:
@@ -73,9 +73,10 @@ def set_partition(partition: str | None = None) -> None:
     if partition is None:
         os.environ.pop("PARTITION", None)
         return
-    found = [info for info in get_partitions() if info.name == partition]
+    infos = get_partitions()
+    found = [info for info in infos if info.name == partition]
     if not found:
-        known = ", ".join(dict.fromkeys(info.name for info in get_partitions())) or "none"
+        known = ", ".join(dict.fromkeys(info.name for info in infos)) or "none"
         raise ValidationError(f"there is no partition '{partition}'; known: {known}.", "slurm.set_partition")
     if all(_is_down(info) for info in found):
         raise ValidationError(
@@ -96,9 +97,10 @@ def set_board(board: str | None, partition: str | None = None) -> None:
     if board is None:
         os.environ.pop("BOARD", None)
         return
-    found = [info for info in get_boards() if info.nodename == board]
+    infos = get_boards()
+    found = [info for info in infos if info.nodename == board]
     if not found:
-        known = ", ".join(dict.fromkeys(info.nodename for info in get_boards())) or "none"
+        known = ", ".join(dict.fromkeys(info.nodename for info in infos)) or "none"
         raise ValidationError(f"there is no board '{board}'; known: {known}.", "slurm.set_board")
     if "down" in found[0].state:
         raise ValidationError(f"board '{board}' is down (state {found[0].state}).", "slurm.set_board")

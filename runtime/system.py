@@ -63,7 +63,7 @@ class Loihi2:
     preferred_partition: ClassVar[str | None] = None
 
     @staticmethod
-    def set_environ_settings(partititon: str | None = None) -> None:
+    def set_environ_settings(partititon: str | None = None) -> None:  # scripts spell it so
         """Set what is not set yet of ``SLURM`` (unless ``NOSLURM`` is set), ``LOIHI_GEN`` and ``PARTITION``."""
         if not {"SLURM", "NOSLURM"} & os.environ.keys():
             os.environ["SLURM"] = "1"

@@ -80,6 +80,8 @@ def assign(model: Any, var: VarSpec, value: Any) -> None:
     array = np.asarray(value)
     if array.dtype.kind not in _NUMERIC:
         raise DtypeError(f"{where} holds numbers, not {array.dtype}: {value!r}.")
+    if array.dtype.kind == "c" and np.asarray(present).dtype.kind != "c":
+        raise DtypeError(f"{where} holds real numbers, not {array.dtype}. Pass value.real.")
     if array.shape != var.shape and array.size != 1:
         raise ShapeError(f"{where} has shape {var.shape}; the value given has shape {array.shape}.")
     mask = np.ma.getmask(value)

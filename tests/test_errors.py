@@ -36,6 +36,7 @@ BUILT_IN = {
     "TransposeIndexError": (IndexError,),
     "TransposeShapeError": (ValueError,),
     "UnpicklableError": (TypeError,),
+    "VarIndexError": (IndexError,),
     "UnstartedError": (ValueError, errors.StateError),
     "ValidationError": (ValueError,),
     "VarNotSharableError": (ValueError,),

@@ -24,7 +24,7 @@ GROUPS = {
         "Spiker32bit S4d SigmaS4dDelta SigmaS4dDeltaLayer Delta Sigma SigmaDelta ActivationMode GradedVec "
         "GradedReluVec NormVecDelay ProdNeuron InvSqrt IdBroadcast NoveltyDetector Readout Allocator"
     ),
-    "Connections": "Dense Sparse DelayDense DelaySparse LearningDense LearningSparse Conv SignMode",
+    "Connections": "Dense Sparse DelayDense DelaySparse LearningDense LearningSparse Conv ConvInTime SignMode",
     "Learning": (
         "LoihiLearningRule Loihi2FLearningRule Loihi3FLearningRule STDPLoihi RewardModulatedSTDP "
         "GradedSpikeCfg LearningConnectionProcess LearningNeuronProcess"
@@ -39,6 +39,7 @@ REPAIRS = {
     "ArgumentTypeError": "Pass the type that the message names; misspelt keywords are suggested.",
     "ShapeError": "Make both shapes equal: ``reshape()``, ``flatten()``, ``transpose()``, or another initial value.",
     "DtypeError": "Convert the value first, or declare a wider type in the model.",
+    "VarIndexError": "Use an index within the shape of the Var.",
     "PortError": "Connect an OutPort to an InPort, a RefPort to a VarPort or, by ``connect_var``, to a Var.",
     "MemberError": "Use a name that the Process has; the message lists them.",
     "RuleError": "Correct the rule at the column that the message points at.",

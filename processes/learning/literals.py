@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
+from numbers import Real
 
 import numpy as np
 
-from ..errors import LaharWarning, ValidationError
+from ..errors import ArgumentTypeError, LaharWarning, ValidationError
 
 _TOLERATED_ERROR = 0.05
 
@@ -34,7 +35,7 @@ def apply_mask(value, num_bits: int):
     return value & (2**num_bits - 1)
 
 
-def float_to_literal(value: float) -> str:
+def float_to_literal(value: float, where: str = "float_to_literal") -> str:
     """Write a number as a literal of a rule string, ``(m)`` or ``(m) * 2 ^ k``.
 
     Of a fractional number only ``m = max(trunc(|value|), 1)`` and the nearest power of two of the rest are
@@ -44,6 +45,8 @@ def float_to_literal(value: float) -> str:
     ----------
     value : float
         Any finite number.
+    where : str
+        What is written, for messages.
 
     Returns
     -------
@@ -51,6 +54,8 @@ def float_to_literal(value: float) -> str:
 
     Raises
     ------
+    ArgumentTypeError
+        `value` is no real number.
     ValidationError
         `value` is infinite or not a number.
 
@@ -59,8 +64,10 @@ def float_to_literal(value: float) -> str:
     LaharWarning
         The literal differs from `value` by more than 5 %.
     """
+    if not isinstance(value, Real):
+        raise ArgumentTypeError(f"{where}: a number is expected, not {value!r}.")
     if not math.isfinite(value):
-        raise ValidationError(f"{value} cannot be written as a literal.", "float_to_literal")
+        raise ValidationError(f"{value} cannot be written as a literal.", where)
     if value == 0:
         return "0"
     size = abs(value)

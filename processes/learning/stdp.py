@@ -76,6 +76,9 @@ class STDPLoihi(Loihi2FLearningRule):
             raise ValidationError(
                 f"must be 'standard' or 'lava-0.5', got {convention!r}.", "STDPLoihi.convention"
             )
+        self.learning_rate = float_to_literal(learning_rate, "STDPLoihi.learning_rate")
+        self.A_plus = float_to_literal(A_plus, "STDPLoihi.A_plus")
+        self.A_minus = float_to_literal(A_minus, "STDPLoihi.A_minus")
         if convention == "standard" and A_plus < 0 < A_minus:
             warnings.warn(
                 f"A_plus = {A_plus:g} and A_minus = {A_minus:g} weaken synapses when the presynaptic neuron "
@@ -84,9 +87,6 @@ class STDPLoihi(Loihi2FLearningRule):
                 LaharWarning,
                 stacklevel=2,
             )
-        self.learning_rate = float_to_literal(learning_rate)
-        self.A_plus = float_to_literal(A_plus)
-        self.A_minus = float_to_literal(A_minus)
         self.tau_plus = tau_plus
         self.tau_minus = tau_minus
         at_pre, at_post = self.A_minus, self.A_plus
@@ -156,14 +156,16 @@ class RewardModulatedSTDP(Loihi3FLearningRule):
         eligibility_trace_decay_tau: float,
         **kwargs: Any,
     ) -> None:
-        self.learning_rate = float_to_literal(learning_rate)
-        self.A_plus = float_to_literal(A_plus)
-        self.A_minus = float_to_literal(A_minus)
+        self.learning_rate = float_to_literal(learning_rate, "RewardModulatedSTDP.learning_rate")
+        self.A_plus = float_to_literal(A_plus, "RewardModulatedSTDP.A_plus")
+        self.A_minus = float_to_literal(A_minus, "RewardModulatedSTDP.A_minus")
         self.pre_trace_decay_tau = pre_trace_decay_tau
         self.post_trace_decay_tau = post_trace_decay_tau
         self.pre_trace_kernel_magnitude = pre_trace_kernel_magnitude
         self.post_trace_kernel_magnitude = post_trace_kernel_magnitude
-        self.eligibility_trace_decay_tau = float_to_literal(eligibility_trace_decay_tau)
+        self.eligibility_trace_decay_tau = float_to_literal(
+            eligibility_trace_decay_tau, "RewardModulatedSTDP.eligibility_trace_decay_tau"
+        )
         rate = self.learning_rate
         super().__init__(
             dw=" u0 * t * y2 ",

@@ -7,8 +7,9 @@ import pytest
 from support.cells import Cell, inline, local, nested, row
 
 from lahar.compiler import compile  # noqa: A004
-from lahar.processes import Monitor
+from lahar.processes import LIF, Monitor
 from lahar.processes.errors import LaharWarning, PlacementError
+from lahar.runtime import Loihi2SimCfg
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4, "3", np.int64(2)])
@@ -130,3 +131,9 @@ def test_monitors_are_placed_beside_what_they_record():
     where = dict(zip([p.name for p in plan.processes], plan.partition, strict=True))
     assert where["monitor[0]"] == where["c0"]
     assert where["monitor[1]"] == where["c3"]
+
+
+def test_a_placement_is_checked_inline_too():
+    process = LIF(shape=(1,), name="neurons")
+    with pytest.raises(PlacementError, match="maps Processes to partition numbers, not 'neurons' to 0"):
+        compile(process, Loihi2SimCfg(placement={"neurons": 0}, launcher="inline"))

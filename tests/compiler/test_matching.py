@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from support.cells import Cell, PyCellModel, inline
 
 from lahar.compiler import compile  # noqa: A004
-from lahar.processes import AbstractProcess
-from lahar.processes.errors import CompileError, DtypeError
+from lahar.processes import AbstractProcess, Dense, Sparse
+from lahar.processes.errors import CompileError, DtypeError, LaharWarning
 from lahar.processes.model import (
     AsyncProtocol,
     LavaPyType,
@@ -20,7 +21,7 @@ from lahar.processes.model import (
     PyVarPort,
     implements,
 )
-from lahar.runtime import RunSteps
+from lahar.runtime import Loihi2SimCfg, RunSteps
 
 
 def compile_with(**declared):
@@ -137,3 +138,11 @@ def test_asynchronous_models_are_in_a_domain_without_steps():
     plan = compile(Free(name="it"), inline())
     assert [(d.name, d.is_async) for d in plan.domains] == [("AsyncProtocol_SyncDomain", True)]
     assert plan.domain == [0]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_initial_values_that_are_no_numbers_are_warned_of(sparse):
+    weights = np.array([[1.0, np.nan], [np.nan, 2.0]])
+    synapses = Sparse(weights=csr_matrix(weights)) if sparse else Dense(weights=weights)
+    with pytest.warns(LaharWarning, match=r"weights': 2 of 4 initial value\(s\) are not a number \(NaN\)"):
+        compile(synapses, Loihi2SimCfg(select_tag="floating_pt"))

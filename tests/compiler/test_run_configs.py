@@ -318,3 +318,10 @@ def test_the_base_selects_nothing_and_says_what_to_use():
         in text
     )
     assert "use Loihi2SimCfg" in text
+
+
+@pytest.mark.parametrize("argument", ["placement", "exception_proc_model_map"])
+@pytest.mark.parametrize("value", [5, [("a", 1)], "ab"])
+def test_maps_are_dictionaries(argument, value):
+    with pytest.raises(ArgumentTypeError, match=f"{argument} must be a dictionary, not "):
+        Loihi2SimCfg(**{argument: value})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import math
 import pickle
@@ -278,3 +279,17 @@ def test_a_number_depends_on_its_index_only(seed, indices):
 def test_a_rule_shows_its_seed():
     rule = Loihi2FLearningRule(dw="x0 * y1", rng_seed=17)
     assert repr(rule) == "Loihi2FLearningRule(dw='x0 * y1', t_epoch=1, rng_seed=17)"
+
+
+@pytest.mark.parametrize("value", [None, "2", [1], 1j])
+@pytest.mark.parametrize("name", ["learning_rate", "A_plus", "A_minus"])
+@pytest.mark.parametrize("rule_class", [STDPLoihi, RewardModulatedSTDP])
+def test_coefficients_are_numbers(rule_class, name, value):
+    arguments = {"learning_rate": 1, "A_plus": 1, "A_minus": -1}
+    places = (10, 10) if rule_class is STDPLoihi else (10, 10, 16, 16, 0.5)
+    names = list(inspect.signature(rule_class).parameters)[3 : 3 + len(places)]
+    arguments |= dict(zip(names, places, strict=True))
+    with pytest.raises(ArgumentTypeError, match=rf"{rule_class.__name__}\.{name}: a number is expected"):
+        rule_class(**arguments | {name: value})
+    with pytest.raises(ValidationError, match=rf"{rule_class.__name__}\.{name}: inf cannot be written"):
+        rule_class(**arguments | {name: np.inf})

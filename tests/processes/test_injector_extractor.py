@@ -27,6 +27,7 @@ from lahar.processes import (
 from lahar.processes import channel_config as cc
 from lahar.processes.errors import (
     ArgumentTypeError,
+    DtypeError,
     LaharWarning,
     ShapeError,
     StateError,
@@ -146,6 +147,9 @@ def test_what_is_no_array_of_the_shape_is_refused_and_changes_nothing(options):
         injector.send([1.0])
     with pytest.raises(ShapeError, match=r"'injector\.in_port' takes arrays of shape \(1,\), not \(2,\)"):
         injector.send(array(1, 2))
+    for values in (["a"], [1j], [None]):
+        with pytest.raises(DtypeError, match=r"'injector\.in_port' takes numbers of type \w+, not "):
+            injector.send(np.array(values))
     injector.run(RunSteps(2))
     assert not sink.data.get().any()
     injector.stop()

@@ -300,3 +300,11 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(monkeypatch, tmp_path
     monkeypatch.setattr(np, "load", refuse)
     with pytest.raises(PermissionError, match="not for you"):
         MnistDataset(path)
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        DownloadError, match=r"MNIST cannot be kept in '.*file': .* a file in a folder that can"
+    ):
+        MnistDataset(tmp_path / "file" / "mnist.npz")

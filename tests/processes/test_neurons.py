@@ -317,3 +317,9 @@ def test_bounded_states_stay_in_24_bits(cls, tag, common, per_neuron, seed):
             sizes = [np.abs(state[name].astype(np.int64)).max() for name in bounded_vars(cls)]
             largest = max(largest, *sizes)
     assert 2**14 < largest <= 2**23
+
+
+def test_an_infinite_initial_state_is_outside_the_useful_range():
+    lif = LIF(shape=(1,), u=np.inf, name="lif")
+    with lif, pytest.warns(LaharWarning, match="'lif': u = inf is outside"):
+        lif.run(RunSteps(1), Loihi2SimCfg(select_tag="fixed_pt", launcher="inline"))

@@ -457,3 +457,17 @@ def test_direct_connections_have_no_transforms(a, b):
     a.out_1.connect(b.in_1)
     assert b.in_1.get_incoming_transform_funcs() == {}
     assert a.out_1.get_outgoing_transform_funcs() == {f"{b.id}_in_1": []}
+
+
+@pytest.mark.parametrize("verb", ["connect", "connect_from"])
+def test_connections_of_ports_alone_form_no_loop(a, b, verb):
+    """A loop without a Process in it has no first or last port, and could not be compiled."""
+    with pytest.raises(PortError, match="back to itself"):
+        getattr(a.out_1, verb)(a.out_1)
+    a.out_1.connect(b.out_1)
+    b.out_1.connect(a.out_2)
+    with pytest.raises(PortError, match=r"'a\.out_2' and 'a\.out_1' .* pass through a Process"):
+        a.out_2.connect(a.out_1) if verb == "connect" else a.out_1.connect_from(a.out_2)
+    assert connections(a, b) == {("a.out_1", "b.out_1"), ("b.out_1", "a.out_2")}
+    a.out_2.connect(a.in_1)
+    assert a.out_1.get_dst_ports() == [a.in_1]

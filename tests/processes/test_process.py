@@ -385,3 +385,9 @@ def test_records_reach_the_file_once_for_many_processes(tmp_path):
         for handler in set(library.handlers) - set(before):
             library.removeHandler(handler)
             handler.close()
+
+
+@pytest.mark.parametrize("name", [5, b"lif", ["lif"]])
+def test_a_name_is_a_string(name):
+    with pytest.raises(ArgumentTypeError, match="LIF: name must be a string, not "):
+        LIF(shape=(1,), name=name)

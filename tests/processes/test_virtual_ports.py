@@ -461,3 +461,9 @@ def test_user_made_virtual_ports_in_references():
     reader.stop()
     assert np.array_equal(seen, np.roll(GRID, -1))
     assert np.array_equal(value, np.roll(2 * seen + np.arange(6).reshape(2, 3), 1))
+
+
+@pytest.mark.parametrize("axes", ["xy", 1, (0.0, 1.0), (None, 1), {0, 1}])
+def test_axes_are_integers(box, axes):
+    with pytest.raises(ArgumentTypeError, match=r"takes axes such as \(1, 0\)"):
+        box.o.transpose(axes)

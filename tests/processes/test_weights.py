@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lahar.processes import Dense, Sparse
-from lahar.processes.errors import ArgumentTypeError, ValidationError
+from lahar.processes.errors import ArgumentTypeError, LaharWarning, ValidationError
 from lahar.processes.weights import (
     OptimizedWeights,
     SignMode,
@@ -291,3 +291,18 @@ def test_large_weights_are_prepared_like_small_ones(shape):
         expected = truncate_weights(weights, SignMode.MIXED, 6)
         np.testing.assert_array_equal(held(synapses.weights.get()), expected)
         synapses.stop()
+
+
+@pytest.mark.parametrize("exponent", [513, -513, 10**30])
+def test_an_exponent_beyond_all_words_is_refused(exponent):
+    with pytest.raises(ValidationError, match=r"Dense\.weight_exp: must be -512 to 512"):
+        Dense(weights=[[1]], weight_exp=exponent)
+    Dense(weights=[[1]], weight_exp=512 if exponent > 0 else -512)
+
+
+@pytest.mark.parametrize("connection", [Dense, Sparse])
+def test_infinite_weights_are_warned_of(connection):
+    weights = np.array([[1.0, np.inf], [0.0, -np.inf]])
+    with pytest.warns(LaharWarning, match=rf"{connection.__name__}\.weights: 2 of \d are infinite") as caught:
+        connection(weights=weights if connection is Dense else scipy.sparse.csr_matrix(weights))
+    assert caught[0].filename == __file__

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from lahar.processes import LIF
-from lahar.processes.errors import LaharWarning, ValidationError
+from lahar.processes.errors import ArgumentTypeError, LaharWarning, ValidationError
 from lahar.runtime import Loihi2SimCfg, RunSteps, loihi, slurm, system
 
 VARIABLES = ("SLURM", "NOSLURM", "PARTITION", "BOARD", "LOIHI_GEN", "NXSDKHOST", "HOST_BINARY")
@@ -81,6 +81,7 @@ def test_a_command_that_fails_or_hangs_is_no_cluster(command, script, monkeypatc
     monkeypatch.setattr(slurm, "_PATIENCE", 0.2)
     command("sinfo", script)
     assert slurm.get_partitions() == []
+    assert not slurm.is_available()
 
 
 def test_output_that_is_no_text_does_no_harm(command):
@@ -169,6 +170,7 @@ def test_what_is_installed():
     assert not loihi.is_installed()
     assert loihi.is_installed("json")
     assert not loihi.is_installed("no_package.at_all")
+    assert not loihi.is_installed(".relative")
 
 
 def test_a_cluster_with_hardware(hardware, cluster):
@@ -238,3 +240,19 @@ def test_deprecated_functions_warn():
         assert old(3) == 6
     assert old.__deprecated__ == "use the other one"
     assert "loihi" in system.Loihi2.__deprecated__
+
+
+def test_arguments_are_checked_without_hardware_too():
+    with pytest.raises(ArgumentTypeError, match="host_address must be a string, not 5"):
+        loihi.use_ethernet_host(5)
+    for choose in (
+        lambda: loihi.use_ethernet_host("x", loihi_gen="N3"),
+        lambda: loihi.use_slurm_host(loihi_gen=3),
+    ):
+        with pytest.raises(ArgumentTypeError, match="must be a ChipGeneration such as N3B3"):
+            choose()
+
+
+def test_an_address_that_is_none_does_not_answer(hardware):
+    with pytest.raises(ValidationError, match="does not answer"):
+        loihi.use_ethernet_host("a\0b")

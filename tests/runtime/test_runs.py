@@ -9,6 +9,7 @@ from setups import SETUPS, config, every_setup
 from support.deadline import until
 
 from lahar.processes import LIF, Dense, SinkRingBuffer, SourceRingBuffer
+from lahar.processes.errors import ValidationError
 from lahar.runtime import RunContinuous, RunSteps
 
 pytestmark = [
@@ -166,3 +167,9 @@ def test_both_kinds_of_library_models_give_the_same_everywhere(tag):
             found[setup] = [lif.v.get().tobytes(), lif.u.get().tobytes(), sink.data.get().tobytes()]
             assert sink.data.get().any()
     assert all(values == found["inline"] for values in found.values())
+
+
+def test_steps_are_counted_in_64_bits():
+    assert RunSteps(2**63 - 1).num_steps == 2**63 - 1
+    with pytest.raises(ValidationError, match=r"RunSteps\.num_steps: at most 9223372036854775807 steps"):
+        RunSteps(2**63)

@@ -34,6 +34,7 @@ from lahar.processes.errors import (
     MissingFileError,
     StateError,
     UnpicklableError,
+    ValidationError,
 )
 from lahar.processes.model import AbstractSubProcessModel, LoihiProtocol, implements
 from lahar.runtime import Loihi2SimCfg, RunContinuous, RunSteps
@@ -390,3 +391,15 @@ def test_the_object_that_is_saved():
     lif = LIF(shape=(1,))
     content = SerializationObject(lif)
     assert (content.processes, content.executable) == (lif, None)
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_a_file_needs_a_name(name):
+    for call in (lambda: save([], name), lambda: load(name)):
+        with pytest.raises(ValidationError, match="cannot be the name of a file"):
+            call()
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path):
+    with pytest.raises(MissingFileError, match=r"nowhere.net\.pickle' cannot be written: there is no folder"):
+        save([], str(tmp_path / "nowhere" / "net"))

@@ -8,8 +8,8 @@ import runtime_models as rm
 from ramps import sums
 from setups import both_syncs, config, every_setup
 
-from lahar.processes import Monitor
-from lahar.processes.errors import DtypeError, ShapeError, StateError
+from lahar.processes import LIF, Monitor
+from lahar.processes.errors import DtypeError, ShapeError, StateError, VarIndexError
 from lahar.runtime import RunSteps
 
 pytestmark = [
@@ -233,3 +233,25 @@ def test_results_do_not_depend_on_the_capacity_of_channels(sync):
             )
             results.append([int(m.x.get()[0]) for m in members])
     assert results == [results[0]] * 4
+
+
+@pytest.mark.parametrize("idx", [7, "x", 0.5, [0, 9]])
+def test_an_index_that_selects_nothing_names_the_var(shelf, idx):
+    before = shelf.ints.get()
+    with pytest.raises(VarIndexError, match=r"Var 'shelf\.ints' has no part"):
+        shelf.ints.get(idx)
+    with pytest.raises(VarIndexError, match=r"Var 'shelf\.ints' has no part"):
+        shelf.ints.set(1, idx)
+    assert np.array_equal(shelf.ints.get(), before)
+
+
+def test_a_var_that_is_not_running_has_parts_too():
+    lif = LIF(shape=(2,), u=[3, 4], name="lif")
+    assert lif.u.get(1) == 4
+    with pytest.raises(VarIndexError, match=r"Var 'lif\.u' has no part 5"):
+        lif.u.get(5)
+
+
+def test_complex_numbers_are_not_cut(shelf):
+    with pytest.raises(DtypeError, match=r"holds real numbers, not complex128. Pass value\.real"):
+        shelf.ints.set(np.full((2, 3), 1j))
