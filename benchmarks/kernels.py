@@ -138,7 +138,7 @@ def learning(names: list[str], size: int, epochs: int) -> None:
     cases = [(rate, t) for rate in (0.01, 1.0) for t in (1, 4, 16)]
     for tag in TAGS:
         for rate, t_epoch in cases:
-            times, share = _epochs(names, size, tag, rate, t_epoch, max(5, epochs // t_epoch))
+            times, share = _epochs(names, size, tag, rate, t_epoch, max(15, epochs // t_epoch))
             for name in names:
                 ours, plain = times[name], times["plain"]
                 row = f"{1e3 * ours:8.3f} {1e3 * plain:8.3f} {plain / ours:12.1f} {share:17.1%}"
