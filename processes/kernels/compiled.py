@@ -151,11 +151,12 @@ def _scale(part, factor, start):
 # --- traces ----------------------------------------------------------------------------------
 
 
-def _evolve_float(traces, tx, ty, decay, impulses, columns, rows, table):
+def _evolve(traces, tx, ty, decay, impulses, columns, rows, table, fixed):
     """Let traces decay for an epoch and jump at spikes; keep them in row ``rows[k]`` after step k.
 
     traces: x1, x2 of all presynaptic, y1, y2, y3 of all postsynaptic neurons, one after the other; columns: where
-    in the table those of each begin, -1 if they need not be kept.
+    in the table those of each begin, -1 if they need not be kept. fixed: None, or for traces of whole numbers the
+    random numbers that round x and y, and the limit at which jumps end.
     """
     start = 0
     for trace in range(5):
@@ -167,28 +168,14 @@ def _evolve_float(traces, tx, ty, decay, impulses, columns, rows, table):
             time, column = when[begin - start :], columns[trace] + begin - start
             silent = up == 0 and not part.any()
             for k in range(1, len(rows)):
-                if not silent:
+                if silent:
+                    pass
+                elif fixed is None:
                     for e in range(len(part)):
                         x = part[e] * down
                         part[e] = x + up if time[e] == k else x
-                if rows[k] >= 0 and columns[trace] >= 0:
-                    table[rows[k], column : column + len(part)] = part
-        start = stop
-
-
-def _evolve_fixed(traces, tx, ty, decay, impulses, columns, rows, table, x_random, y_random, limit):
-    """Do the same with whole numbers, rounding by random numbers; jumps end at the limit."""
-    start = 0
-    for trace in range(5):
-        when, random = (tx, x_random) if trace < 2 else (ty, y_random)
-        stop = start + len(when)
-        down, up = decay[trace], impulses[trace]
-        for begin in range(start, stop, _BLOCK):
-            part = traces[begin : min(begin + _BLOCK, stop)]
-            time, column = when[begin - start :], columns[trace] + begin - start
-            silent = up == 0 and not part.any()
-            for k in range(1, len(rows)):
-                if not silent:
+                else:
+                    random, limit = fixed[0] if trace < 2 else fixed[1], fixed[2]
                     for e in range(len(part)):
                         x = part[e] * down
                         whole = np.floor(x)
@@ -228,8 +215,8 @@ _LOOPS: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {
     ),
     "lif_float": (_lif_float, (*[array(_F)] * 2, *[given(_F)] * 4)),
     "lif_fixed": (_lif_fixed, (*[array(_I)] * 2, *[given(_I)] * 2, *[given(_F)] * 2, _L)),
-    "evolve_float": (_evolve_float, _TRACES),
-    "evolve_fixed": (_evolve_fixed, (*_TRACES, _F, _F, _F)),
+    "evolve_float": (_evolve, (*_TRACES, types.none)),
+    "evolve_fixed": (_evolve, (*_TRACES, types.UniTuple(_F, 3))),
     **compiled_learning.LOOPS,
     **compiled_sparse_learning.LOOPS,
 }

@@ -17,10 +17,9 @@ from ..model import LavaPyType, PyInPort, PyLoihiProcessModel
 from ..ports import InPort
 from ..process import AbstractProcess
 from ..var import Var
-from ..weights import SignMode
+from ..weights import SignMode, in_blocks
 from .constants import PRE_TRACES, TRACE_MAX, TRACES, GradedSpikeCfg
 from .random import ConnVarRandom, TraceRandom
-from .regions import CHUNK
 from .rule import Loihi3FLearningRule, LoihiLearningRule
 from .rule_fixed import FRACTION_BITS, FixedRuleUpdate
 from .rule_float import FloatRuleUpdate
@@ -508,21 +507,20 @@ def _by_pre(matrix: np.ndarray) -> np.ndarray:
         if not matrix.any():  # tags that a rule does not use take no memory as long as nobody writes to them
             return np.zeros(matrix.shape, matrix.dtype, order="F")
         matrix = np.asfortranarray(matrix)
-    without_negative_zeros(matrix.T.reshape(-1))
+    without_negative_zeros(matrix)
     return matrix
 
 
 def without_negative_zeros(values: np.ndarray) -> None:
-    """Make zeros of a vector positive, in place.
+    """Make zeros positive, in place.
 
     -0.0 plus nothing is -0.0, plus 0.0 is 0.0: without it there is no difference between synapses that a rule
     touches and adds nothing to, and those that it does not touch.
     """
     if values.dtype.kind == "f":
-        for start in range(0, values.size, CHUNK):
-            part = values[start : start + CHUNK]
+        for part in in_blocks(values):
             if np.signbit(part).any():
-                part += 0.0
+                np.add(part, 0.0, out=part)
 
 
 def _text(value: Any) -> str | None:

@@ -187,7 +187,7 @@ def evolve_float(history: History, traces: np.ndarray, dynamics: TraceDynamics, 
     def add(where: np.ndarray, owner: np.ndarray) -> None:
         traces[where] += impulses[owner]
 
-    _evolve(history, traces, dynamics, step, add, (_FLOAT, impulses))
+    _evolve(history, traces, dynamics, step, add, (_FLOAT, impulses, None))
 
 
 def evolve_fixed(
@@ -225,19 +225,19 @@ def evolve_fixed(
     def add(where: np.ndarray, owner: np.ndarray) -> None:
         traces[where] = np.minimum(np.maximum(traces[where] + impulses[owner], 0), TRACE_MAX)
 
-    _evolve(history, traces, dynamics, step, add, (_FIXED, impulses, *random, float(TRACE_MAX)))
+    _evolve(history, traces, dynamics, step, add, (_FIXED, impulses, (*random, float(TRACE_MAX))))
 
 
 def _evolve(
     history: History, traces: np.ndarray, dynamics: TraceDynamics, step: Any, add: Any, compiled: Any
 ) -> None:
     layout, tx, ty, t_epoch = history.layout, history.tx, history.ty, dynamics.t_epoch
-    kernel, impulses, *others = compiled
+    kernel, impulses, fixed = compiled
     loop = kernel.for_work(layout.size * t_epoch + _PER_EPOCH)
     wanted = np.zeros(t_epoch + 1, bool)
     if not len(history.pre) and not len(history.post):
         if loop is not None:
-            loop(traces, tx, ty, dynamics.decay, impulses, _NOWHERE, wanted - 1, np.empty((1, 0)), *others)
+            loop(traces, tx, ty, dynamics.decay, impulses, _NOWHERE, wanted - 1, np.empty((1, 0)), fixed)
         elif traces.any():
             for _ in range(t_epoch):
                 step()
@@ -255,9 +255,7 @@ def _evolve(
         history.place = dynamics.place
         history.table = np.empty((count, dynamics.width))
         rows_of_steps = np.where(wanted, rows, -1)
-        loop(
-            traces, tx, ty, dynamics.decay, impulses, dynamics.columns, rows_of_steps, history.table, *others
-        )
+        loop(traces, tx, ty, dynamics.decay, impulses, dynamics.columns, rows_of_steps, history.table, fixed)
     else:
         history.table = table = np.empty((count, layout.size))
         when = np.concatenate((tx, tx, ty, ty, ty))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from support.cells import Box
 from support.sparse_nodes import Lister, Listing
 
 from lahar.compiler import compile  # noqa: A004
@@ -21,7 +22,6 @@ from lahar.processes import (
     SinkRingBuffer,
     SourceRingBuffer,
     Var,
-    VarPort,
 )
 from lahar.processes.errors import (
     ArgumentTypeError,
@@ -38,32 +38,11 @@ from lahar.processes.model import (
     LoihiProtocol,
     PyInPort,
     PyLoihiProcessModel,
-    PyOutPort,
     PyRefPort,
-    PyVarPort,
     implements,
 )
 from lahar.processes.virtual_ports import AbstractVirtualPort, ConcatPort
 from lahar.runtime import Loihi2SimCfg, RunSteps
-
-
-class Box(AbstractProcess):
-    def __init__(self, shape=(2, 3), **kwargs):
-        super().__init__(**kwargs)
-        self.i = InPort(shape)
-        self.o = OutPort(shape)
-        self.r = RefPort(shape)
-        self.x = Var(shape, np.arange(np.prod(shape)).reshape(shape))
-        self.v = VarPort(self.x)
-
-
-@implements(proc=Box, protocol=LoihiProtocol)
-class PyBoxModel(PyLoihiProcessModel):
-    i: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    o: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    r: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
-    v: PyVarPort = LavaPyType(PyVarPort.VEC_DENSE, float)
-    x: np.ndarray = LavaPyType(np.ndarray, float)
 
 
 class Negator(AbstractProcess):

@@ -9,7 +9,7 @@ import re
 import warnings
 
 import pytest
-from support.library import ABSTRACT, PROCESSES, construct
+from support.catalogue import ABSTRACT, PROCESSES, construct
 
 import lahar.processes as library
 from lahar.processes import LoihiLearningRule

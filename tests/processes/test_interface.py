@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from support.library import PROCESSES, WEIGHTS, construct, rule
+from support.catalogue import PROCESSES, WEIGHTS, construct, rule
 
 import lahar.processes as library
 from lahar.processes import (

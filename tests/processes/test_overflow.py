@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+from support.catalogue import rule
 from support.connections import Experiment, outputs
-from support.library import rule
 
 from lahar.processes import DelayDense, DelaySparse, Dense, LearningDense, LearningSparse, SignMode, Sparse
 from lahar.processes.errors import LaharWarning

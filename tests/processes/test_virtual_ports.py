@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.cells import Box
 
 from lahar.processes import (
     AbstractProcess,
@@ -18,7 +19,6 @@ from lahar.processes import (
     SinkRingBuffer,
     SourceRingBuffer,
     Var,
-    VarPort,
 )
 from lahar.processes.errors import (
     ArgumentTypeError,
@@ -37,30 +37,10 @@ from lahar.processes.model import (
     PyLoihiProcessModel,
     PyOutPort,
     PyRefPort,
-    PyVarPort,
     implements,
 )
 from lahar.processes.virtual_ports import AbstractVirtualPort, ReshapePort, TransposePort
 from lahar.runtime import Loihi2SimCfg, RunSteps
-
-
-class Box(AbstractProcess):
-    def __init__(self, shape=(2, 3), **kwargs):
-        super().__init__(**kwargs)
-        self.i = InPort(shape)
-        self.o = OutPort(shape)
-        self.r = RefPort(shape)
-        self.x = Var(shape, np.arange(np.prod(shape)).reshape(shape))
-        self.v = VarPort(self.x)
-
-
-@implements(proc=Box, protocol=LoihiProtocol)
-class PyBoxModel(PyLoihiProcessModel):
-    i: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    o: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    r: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
-    v: PyVarPort = LavaPyType(PyVarPort.VEC_DENSE, float)
-    x: np.ndarray = LavaPyType(np.ndarray, float)
 
 
 class Doubler(AbstractProcess):

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+from support.catalogue import rule
 from support.connections import Experiment, outputs
 from support.kernels import only
-from support.library import rule
 from support.plain_connections import PlainConnection
 
 import lahar.processes as library

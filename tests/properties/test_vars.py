@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.catalogue import PROCESSES, construct
 from support.comparison import bits
-from support.library import PROCESSES, construct
 
 from lahar.processes import Monitor
 from lahar.processes.errors import CompileError

@@ -144,3 +144,24 @@ def nested():
     src.s_out.connect(nest.i)
     nest.o.connect(out.a_in)
     return src, nest, out
+
+
+class Box(AbstractProcess):
+    """One of every kind of port and a Var; does nothing."""
+
+    def __init__(self, shape=(2, 3), **kwargs):
+        super().__init__(**kwargs)
+        self.i = InPort(shape)
+        self.o = OutPort(shape)
+        self.r = RefPort(shape)
+        self.x = Var(shape, np.arange(np.prod(shape)).reshape(shape))
+        self.v = VarPort(self.x)
+
+
+@implements(proc=Box, protocol=LoihiProtocol)
+class PyBoxModel(PyLoihiProcessModel):
+    i: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    o: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    r: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+    v: PyVarPort = LavaPyType(PyVarPort.VEC_DENSE, float)
+    x: np.ndarray = LavaPyType(np.ndarray, float)
